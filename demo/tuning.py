@@ -1,0 +1,58 @@
+"""`python demo --tune`: how the constants in settings.py were chosen. Measures on the tuning captions, which no report uses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from hosting.server import Server
+
+from . import table
+from .captions import captions
+from .comparing import compare
+from .making import make
+from .painting import call
+from .progress import say
+from .settings import HEADS_A_LAYER, LAYERS, UNGUIDED, Setting
+
+ROWS, STEPS, CAPTIONS = 1, 20, 16
+FIRST_SCALE, TOGETHER = 0.2, (1, 2, 3)  # the scale of single heads; how many of the best go together
+SCALES, STRENGTHS, CFGS = (0.1, 0.2, 0.4), (0.5,), (1.2, 1.5, 2.0)
+
+Results = list[dict[str, Any]]  # settings with their fidelity
+
+
+def run(server: Server, out: Path, quick: bool) -> None:
+    """Every single head; the best ones together, and CFG; the best set at lower strengths. Prints and saves each table."""
+    tables: dict[str, Results] = {}
+
+    def measure(title: str, settings: Sequence[Setting]) -> Results:
+        tables[title] = _measure(server, out, quick, settings)
+        print(f"\n{title}:\n{table.table(tables[title])}\n", flush=True)
+        (out / "tuning.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+        return sorted(tables[title][1:], key=lambda one: -one["fidelity"]["mean"])
+
+    names = [f"L{layer}H{head}" for layer, head in product(range(LAYERS), range(HEADS_A_LAYER))]
+    singles = measure("Single heads", [_softpag(name, FIRST_SCALE, 1.0) for name in names])
+    sets = [", ".join(sorted(one["heads"] for one in singles[:count])) for count in TOGETHER]
+    guided = [_softpag(heads, w, 1.0) for heads, w in product(sets, SCALES)]
+    best = measure("The best heads together, and CFG", guided + [Setting(f"cfg-{cfg:g}", f"CFG {cfg:g}", cfg) for cfg in CFGS])
+    heads = next(one["heads"] for one in best if one["heads"])
+    measure("The best set at lower strengths", [_softpag(heads, w, u) for w, u in product(SCALES, STRENGTHS)])
+
+
+def _softpag(heads: str, w: float, u: float) -> Setting:
+    return Setting(f"{heads.replace(', ', '+')}-{w:g}-{u:g}", f"{heads} w={w:g} u={u:g}", 1.0, heads, w, u)
+
+
+def _measure(server: Server, out: Path, quick: bool, settings: Sequence[Setting]) -> Results:
+    chosen, rows, steps = (captions("tune")[:2], 1, 6) if quick else (captions("tune")[:CAPTIONS], ROWS, STEPS)
+    settings = [UNGUIDED, *settings]
+    say(f"{len(chosen)} tuning captions, {len(settings)} settings, {rows} pictures each, {steps} steps")
+    made = make(server, chosen, settings, rows, steps, out / "tuning")
+    errors = call(server.host, "fidelity.py", {"real": [one.real for one in chosen], "made": made})["fine"]
+    return [asdict(one) | {"fidelity": compare(errors[one.name], errors[UNGUIDED.name])} for one in settings]

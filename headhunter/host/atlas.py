@@ -1,0 +1,148 @@
+"""An atlas: one picture for each head, layer or line of head text, on each pair, beside the unguided one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from comfy.model_patcher import ModelPatcher
+from PIL import Image
+from torch import Tensor
+
+from ..chart import ACCENT, sheet
+from ..grid import Grid
+from ..heads import Head, HeadTextError, format_heads, parse
+from ..study import Row, Study, open_study
+from .generate import Generator, Sampling
+from .identity import identity_of
+from .models import grid_of
+from .pictures import from_bytes, from_pil, png, preview, to_pil
+from .progress import Progress
+from .prompts import Pair, check_pairs
+from .studies import study_path
+
+UNGUIDED = "unguided"
+Set = frozenset[Head]
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """images [n, H, W, 3]: for each pair the unguided one, then each set's. sheet [1, H, W, 3]. labels: one line an image."""
+
+    images: Tensor
+    sheet: Tensor
+    labels: str
+
+
+def sets_of(text: str, group_by: str, grid: Grid) -> list[tuple[str, Set]]:
+    """(label, heads) by `head`, by `layer`, or by `line` of the text. HeadTextError names what is wrong, ValueError an empty text."""
+    if group_by == "line":
+        sets = []
+        for number, line in enumerate(text.splitlines(), start=1):
+            try:
+                heads = parse(line, grid)
+            except HeadTextError as error:
+                # The line is parsed by itself; the place is that in the whole text.
+                raise HeadTextError(str(error).replace("(line 1,", f"(line {number},", 1)) from None
+            if heads:
+                sets.append((format_heads(dict.fromkeys(heads), grid), frozenset(heads)))
+    else:
+        heads = parse(text, grid)
+        if group_by == "layer":
+            layers = sorted({head.layer for head in heads})
+            groups = [frozenset(head for head in heads if head.layer == layer) for layer in layers]
+        else:
+            groups = [frozenset({head}) for head in sorted(heads)]
+        sets = [(format_heads(dict.fromkeys(group), grid), group) for group in groups]
+    if not sets:
+        raise ValueError("heads is empty: * is every head")
+    return sets
+
+
+def make_atlas(
+    model: ModelPatcher,
+    vae: Any,
+    pairs: Sequence[Pair],
+    latent: dict[str, Any],
+    sampling: Sampling,
+    text: str,
+    group_by: str,
+    batch_size: int,
+    difference: bool,
+    study_name: str,
+    node: str | None,
+) -> Atlas:
+    """Make the pictures that the study does not hold yet, and the labelled sheet. The user's cancel keeps what is done."""
+    grid = grid_of(model)
+    check_pairs(pairs, sampling.cfg)
+    sets = [(UNGUIDED, frozenset()), *sets_of(text, group_by, grid)]
+    generator = Generator(model, vae, latent, sampling)
+    identity = identity_of(model, vae, pairs, None, latent, sampling) | {"atlas": True}
+    with open_study(study_path(study_name, identity, "atlas"), identity) as study:
+        progress = Progress(node, study.path.stem, len(sets) * len(pairs), 1, round=1)
+        for number, pair in enumerate(pairs):
+            _fill(study, generator, grid, sets, number, pair, batch_size, progress)
+        progress.send(now=True)
+        images = [[_picture(study, grid, heads, number) for _, heads in sets] for number in range(len(pairs))]
+    labels = [f"{name}, pair {number}" if len(pairs) > 1 else name for number in range(len(pairs)) for name, _ in sets]
+    if difference:
+        images = [[row[0], *(_difference(image, row[0]) for image in row[1:])] for row in images]
+    flat = [image for row in images for image in row]
+    return Atlas(torch.stack(flat), from_pil(_sheet(sets, images, grid, group_by))[None], "\n".join(labels))
+
+
+def _fill(
+    study: Study,
+    generator: Generator,
+    grid: Grid,
+    sets: Sequence[tuple[str, Set]],
+    number: int,
+    pair: Pair,
+    batch_size: int,
+    progress: Progress,
+) -> None:
+    texts = {heads: format_heads(dict.fromkeys(heads), grid) for _, heads in sets}
+    missing = [heads for _, heads in sets if study.picture(texts[heads], number) is None]
+    progress.finished(len(sets) - len(missing), made=False)
+    for first in range(0, len(missing), batch_size):
+        some = missing[first : first + batch_size]
+        images = generator.decode(generator.latents(some, pair, progress.send))
+        study.add(
+            [
+                Row(texts[heads], number, 0, texts[heads], (), preview(image), png(image))
+                for heads, image in zip(some, images, strict=True)
+            ]
+        )
+        progress.candidate = texts[some[-1]]
+        progress.finished(len(some), made=True)
+
+
+def _picture(study: Study, grid: Grid, heads: Set, number: int) -> Tensor:
+    data = study.picture(format_heads(dict.fromkeys(heads), grid), number)
+    assert data is not None
+    return from_bytes(data)
+
+
+def _difference(image: Tensor, base: Tensor) -> Tensor:
+    """What changed: grey where nothing did."""
+    return ((image - base) / 2 + 0.5).clamp(0, 1)
+
+
+def _sheet(sets: Sequence[tuple[str, Set]], images: list[list[Tensor]], grid: Grid, group_by: str) -> Image.Image:
+    """The unguided picture, then as many columns as a layer has heads, so that the sheet of all heads is the grid."""
+    per_head = group_by == "head"
+    columns = min(grid.heads if per_head else 8, len(sets) - 1)
+    tile = max(72, min(320, 3600 // columns))
+    sheets = []
+    for row in images:
+        named = [(name, to_pil(image)) for (name, _), image in zip(sets, row, strict=True)]
+        sheets.append(sheet(named, columns, tile, {UNGUIDED: ACCENT}))
+    width, height = max(one.width for one in sheets), sum(one.height for one in sheets)
+    whole = Image.new("RGB", (width, height))
+    top = 0
+    for one in sheets:
+        whole.paste(one, (0, top))
+        top += one.height
+    return whole

@@ -1,0 +1,159 @@
+"""Evaluating candidates: generate, decode and score in chunks, each chunk written to the study as it is done.
+
+A chunk is a few candidates on up to 16 pairs; it is sampled whole, then decoded, then scored, so that a small card
+swaps models rarely. Chunks depend on the settings alone. What a study holds is never evaluated again; a chunk that was
+not finished is run again whole.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from ..grid import Grid
+from ..heads import Head, format_heads
+from ..hunt import Hunt, Scores, Stopped
+from ..scoring.base import Scorer
+from ..scoring.combine import combine, components_of
+from ..study import Row, Study
+from .generate import Generator
+from .pictures import from_bytes, png, preview
+from .progress import Progress, duration
+from .prompts import Pair
+
+PAIRS_IN_A_CHUNK = 16
+Set = frozenset[Head]
+
+
+class Evaluator:
+    """An `evaluate` for the hunt: head sets and pair numbers -> scores. Raises `Stopped` at `max_images` (0: no limit)."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        pairs: Sequence[Pair],
+        scorer: Scorer,
+        study: Study,
+        grid: Grid,
+        batch_size: int,
+        max_images: int,
+        progress: Progress,
+    ):
+        self.generator = generator
+        self.pairs = pairs
+        self.parts = components_of(scorer)
+        self.study = study
+        self.grid = grid
+        self.batch_size = batch_size
+        self.max_images = max_images
+        self.progress = progress
+        self._chosen: Set = frozenset()
+        self._combined = len(self.parts) > 1
+        self._evaluated = study.evaluations()
+        self._announced = False
+
+    def on_round(self, hunt: Hunt) -> None:
+        """Called by the hunt between rounds: what the next candidates are added to."""
+        self._chosen = frozenset(hunt.heads)
+        self.progress.round = len(hunt.rounds) + 1
+        self.progress.best = None
+
+    def __call__(self, sets: Sequence[Set], pairs: Sequence[int]) -> list[Scores]:
+        found: dict[tuple[Set, int], tuple[float, ...]] = {}
+        for some, numbers in self._chunks(sets, pairs):
+            known = {(one, pair): self.study.scores(self.text(one), pair) for one in some for pair in numbers}
+            complete = {key: scores for key, scores in known.items() if scores is not None}
+            if len(complete) < len(known):
+                self._check_limit(len(known))
+                complete = self._run(some, numbers)
+            found |= complete
+            self._report(some, found)
+            self.progress.finished(len(known), made=any(scores is None for scores in known.values()))
+            self._announce()
+        return self._scores(sets, pairs, found)
+
+    def text(self, heads: Set) -> str:
+        """A set's canonical head text: its name in the study."""
+        return format_heads(dict.fromkeys(heads), self.grid)
+
+    def pictures(self, heads: Set) -> list[torch.Tensor]:
+        """The set's pictures on every pair, [H, W, 3] each; those that the study does not hold are made and kept."""
+        result = []
+        for number, pair in enumerate(self.pairs):
+            data = self.study.picture(self.text(heads), number)
+            if data is None:
+                image = self.generator.decode(self.generator.latents([heads], pair))[0]
+                data = png(image)
+                self.study.add([Row(self.text(heads), number, self.progress.round, "", (), preview(image), data)])
+            result.append(from_bytes(data))
+        return result
+
+    def _chunks(self, sets: Sequence[Set], pairs: Sequence[int]) -> Iterator[tuple[Sequence[Set], Sequence[int]]]:
+        for first in range(0, len(sets), self.batch_size):
+            for low in range(0, len(pairs), PAIRS_IN_A_CHUNK):
+                yield sets[first : first + self.batch_size], pairs[low : low + PAIRS_IN_A_CHUNK]
+
+    def _run(self, sets: Sequence[Set], pairs: Sequence[int]) -> dict[tuple[Set, int], tuple[float, ...]]:
+        """Generate, decode and score one chunk, and write it to the study."""
+        latents = [self.generator.latents(sets, self.pairs[pair], self.progress.send) for pair in pairs]
+        images = [self.generator.decode(latent) for latent in latents]
+        rows = []
+        for pair, batch in zip(pairs, images, strict=True):
+            texts = [self.pairs[pair].text] * len(sets)
+            columns = [part.score(batch, texts).tolist() for part, _ in self.parts]
+            for index, heads in enumerate(sets):
+                head = self.text(heads - self._chosen) if len(heads - self._chosen) == 1 else ""
+                kept = png(batch[index]) if not head else None
+                scores = tuple(float(column[index]) for column in columns)
+                rows.append(Row(self.text(heads), pair, self.progress.round, head, scores, preview(batch[index]), kept))
+        self.study.add(rows)
+        self._evaluated += len(rows)
+        by_text = {self.text(heads): heads for heads in sets}
+        return {(by_text[row.heads], row.pair): row.scores for row in rows}
+
+    def _scores(
+        self, sets: Sequence[Set], pairs: Sequence[int], found: dict[tuple[Set, int], tuple[float, ...]]
+    ) -> list[Scores]:
+        """Raw scores of a single scorer; of several, the combined score against the baseline (DESIGN 5b)."""
+        if not self._combined:
+            return [[found[one, pair][0] for pair in pairs] for one in sets]
+        if all(not one for one in sets):
+            return [[0.0] * len(pairs) for _ in sets]
+        baseline = [self.study.scores("", pair) for pair in range(len(self.pairs))]
+        raw = torch.full((len(self.parts), len(sets), len(self.pairs)), math.nan, dtype=torch.float64)
+        for row, one in enumerate(sets):
+            for pair in pairs:
+                raw[:, row, pair] = torch.tensor(found[one, pair], dtype=torch.float64)
+        base = torch.tensor(baseline, dtype=torch.float64).T
+        total = combine(raw, base, [weight for _, weight in self.parts], [part.unit for part, _ in self.parts])
+        return total[:, list(pairs)].tolist()
+
+    def _report(self, sets: Sequence[Set], found: dict[tuple[Set, int], tuple[float, ...]]) -> None:
+        """What the live view shows: the last candidate and its mean score so far."""
+        for one in sets:
+            numbers = [pair for pair in range(len(self.pairs)) if (one, pair) in found]
+            scores = self._scores([one], numbers, found)[0]
+            mean = sum(scores) / len(scores)
+            self.progress.score = mean if math.isfinite(mean) else None
+            self.progress.candidate = self.text(one - self._chosen)
+            if one - self._chosen and math.isfinite(mean):
+                self.progress.best = mean if self.progress.best is None else max(mean, self.progress.best)
+
+    def _check_limit(self, more: int) -> None:
+        if self.max_images and self._evaluated + more > self.max_images:
+            raise Stopped(
+                f"max_images is {self.max_images}: {self._evaluated} images have been made, the next {more} would be over it. "
+                "Raise it and queue again to go on."
+            )
+
+    def _announce(self) -> None:
+        """After the first images: how many there will be, and how long they will take."""
+        left = self.progress.seconds_left
+        if self._announced or left is None:
+            return
+        self._announced = True
+        logging.info("HeadHunter: %d images planned, about %s.", self.progress.total, duration(left))
+        self.progress.send(now=True)

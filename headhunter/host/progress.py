@@ -1,0 +1,100 @@
+"""Progress of long work: one bar over all of it, a text line under the node, and live events to the page.
+
+Event `headhunter.progress`, to the client that queued, at most four a second:
+
+    {node, study, round, rounds, candidate, score, best, done, total, seconds_left}
+
+node: execution id ("1:2:3" inside subgraphs). study: its name. round: from 1; 0 is the baseline. candidate: head text of
+the last finished candidate, score its mean so far, best the best mean of this round. done, total: images.
+seconds_left: null until the first images are done.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import comfy.utils
+
+EVENT = "headhunter.progress"
+SECONDS_BETWEEN = 0.25
+
+
+@dataclass
+class Progress:
+    """Counts images. `done` are those that are finished, whether now or by an earlier run of the same study."""
+
+    node: str | None
+    study: str
+    total: int
+    rounds: int
+    round: int = 0
+    candidate: str = ""
+    score: float | None = None
+    best: float | None = None
+    done: int = 0
+    made: int = 0
+    seconds: float = 0.0
+    _sent: float = 0.0
+    _started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._bar = comfy.utils.ProgressBar(max(1, self.total), node_id=self.node)
+
+    def finished(self, images: int, made: bool) -> None:
+        """`images` more are done; `made` tells those generated now from those the study held. The user's cancel is seen here."""
+        self.done += images
+        if made:
+            self.made += images
+            self.seconds = time.monotonic() - self._started
+        self._bar.update_absolute(min(self.done, self.total), self.total)
+        self.send()
+
+    @property
+    def seconds_left(self) -> float | None:
+        """From the images made so far; None before the first."""
+        return self.seconds / self.made * max(0, self.total - self.done) if self.made else None
+
+    def send(self, now: bool = False) -> None:
+        """The event and the text line, unless one was sent a moment ago."""
+        clock = time.monotonic()
+        if not now and clock - self._sent < SECONDS_BETWEEN:
+            return
+        self._sent = clock
+        server = _server()
+        if server is None or self.node is None:
+            return
+        left = self.seconds_left
+        message = {
+            name: getattr(self, name)
+            for name in ("node", "study", "round", "rounds", "candidate", "score", "best", "done", "total")
+        }
+        server.send_sync(EVENT, message | {"seconds_left": None if left is None else round(left, 1)}, server.client_id)
+        server.send_progress_text(self.line(), self.node)
+
+    def line(self) -> str:
+        """One line for people: what is being tried, how far it is, how long it takes."""
+        where = "baseline" if self.round == 0 else f"round {self.round} of {self.rounds}"
+        parts = [where, f"{self.done} of {self.total} images"]
+        if self.candidate:
+            parts.insert(1, self.candidate)
+        if self.seconds_left is not None:
+            parts.append(f"{duration(self.seconds_left)} left")
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _server() -> Any:
+    """The running server, or None where nodes are called from Python."""
+    try:
+        from server import PromptServer
+    except ImportError:
+        return None
+    return getattr(PromptServer, "instance", None)

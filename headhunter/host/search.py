@@ -1,0 +1,138 @@
+"""A hunt from beginning to end: open its study, search, and give the results."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ..chart import hunt_chart
+from ..guidance import Group
+from ..heads import format_heads, parse
+from ..hunt import STRATEGIES, Hunt, hunt, planned_evaluations
+from ..report import dump, report_of
+from ..scoring.base import Scorer
+from ..scoring.combine import components_of
+from ..study import open_study
+from .evaluate import Evaluator
+from .generate import Generator, Sampling
+from .identity import identity_of
+from .models import grid_of
+from .pictures import from_pil
+from .progress import Progress
+from .prompts import Pair, check_pairs
+from .studies import study_path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is searched, and how."""
+
+    rounds: int
+    heads_per_round: int
+    pool: str
+    start_from: str
+    strategy: str
+    batch_size: int
+    max_images: int = 0
+
+
+@dataclass(frozen=True)
+class Found:
+    """heads: canonical text. report: JSON text. images [n, H, W, 3]: baseline, then each round's set, on every pair. chart [1, H, W, 3]."""
+
+    heads: str
+    report: str
+    images: Tensor
+    chart: Tensor
+
+
+def search(
+    model: ModelPatcher,
+    vae: Any,
+    pairs: Sequence[Pair],
+    scorer: Scorer,
+    latent: dict[str, Any],
+    sampling: Sampling,
+    plan: Plan,
+    study_name: str,
+    node: str | None,
+) -> Found:
+    """Run a hunt, or go on with one. ValueError and StudyError name what is wrong; the user's cancel keeps all scores."""
+    grid = grid_of(model)
+    check_pairs(pairs, sampling.cfg)
+    if plan.strategy not in STRATEGIES:
+        raise ValueError(f"strategy is {plan.strategy!r}; it must be one of {', '.join(STRATEGIES)}")
+    pool = list(parse(plan.pool, grid))
+    start = frozenset(parse(plan.start_from, grid))
+    generator = Generator(model, vae, latent, sampling)
+    identity = identity_of(model, vae, pairs, scorer, latent, sampling) | {
+        "search": {
+            "pool": format_heads(dict.fromkeys(pool), grid),
+            "start_from": format_heads(dict.fromkeys(start), grid),
+            "heads_per_round": plan.heads_per_round,
+            "strategy": plan.strategy,
+            "batch_size": plan.batch_size,
+        }
+    }
+    with open_study(study_path(study_name, identity), identity) as study:
+        total = planned_evaluations(
+            plan.strategy, len(set(pool) - start), len(pairs), plan.rounds, plan.heads_per_round, len(start)
+        )
+        progress = Progress(node, study.path.stem, total, plan.rounds)
+        evaluator = Evaluator(generator, pairs, scorer, study, grid, plan.batch_size, plan.max_images, progress)
+
+        def about() -> dict[str, Any]:
+            return {
+                "study": study.path.stem,
+                "settings": {**asdict(sampling), **asdict(plan)},
+                "pairs": identity["pairs"],
+                "scorers": identity["scorers"],
+                "images": study.evaluations(),
+                "images_made_now": progress.made,
+                "seconds": round(progress.seconds, 1),
+                "batch_halved": generator.halved,
+            }
+
+        def on_round(so_far: Hunt) -> None:
+            evaluator.on_round(so_far)
+            study.put(
+                "report",
+                json.loads(dump(report_of(so_far, grid, format_heads(dict.fromkeys(so_far.heads), grid), about()))),
+            )
+
+        result = hunt(
+            evaluator, pool, len(pairs), plan.rounds, plan.heads_per_round, STRATEGIES[plan.strategy], start, on_round
+        )
+        sets = [frozenset(), *_sets_by_round(result)]
+        if result.baseline is None:
+            sets = []
+        images = [image for one in sets for image in evaluator.pictures(one)]
+        heads = format_heads(dict.fromkeys(result.heads), grid)
+        report = dump(report_of(result, grid, heads, about()))
+        study.put("report", json.loads(report))
+        progress.finished(0, made=False)
+        title = (
+            f"Hunt on {grid.model}: {' + '.join(part.name for part, _ in components_of(scorer))}, {len(pairs)} pairs"
+        )
+        chart = from_pil(hunt_chart(result, grid, title))[None]
+        empty = torch.zeros(1, 8, 8, 3)
+        return Found(heads, report, torch.stack(images) if images else empty, chart)
+
+
+def _sets_by_round(result: Hunt) -> list[frozenset]:
+    sets, chosen = [], result.start
+    for round in result.rounds:
+        chosen = chosen | set(round.chosen)
+        sets.append(chosen)
+    return sets
+
+
+def group_for(scale: float, strength: float, tokens: str, perturbation: str, temperature: float) -> Group:
+    """A group without heads: what each candidate is guided with."""
+    return Group("", scale, strength, tokens=tokens, perturbation=perturbation, temperature=temperature)  # type: ignore[arg-type]

@@ -1,0 +1,113 @@
+"""What a scorer is (DESIGN 5b), and what all scorers share: checked inputs, one image at a time, a stable key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+SAMPLE_BYTES = 4096
+
+
+class Scorer(Protocol):
+    """Gives each image a number, higher is better.
+
+    name: what a table calls it. key: stable text that identifies its settings and weights; equal keys, equal scores.
+    unit: a typical difference between two pictures, for combining. differentiable: gradients flow from score to images.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def unit(self) -> float: ...
+    @property
+    def differentiable(self) -> bool: ...
+
+    def score(self, images: Tensor, texts: Sequence[str]) -> Tensor:
+        """images [B, H, W, 3] in 0..1 and a text for each -> float32 [B], nan for a broken picture. ValueError names bad input."""
+        ...
+
+
+class ImageEncoder(Protocol):
+    """Image -> embedding. `key` identifies its weights and preprocessing, `label` names it in errors."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+
+    def embed_image(self, image: Tensor) -> Tensor:
+        """One image [1, H, W, 3] in 0..1 -> L2-normalised float32 [D]."""
+        ...
+
+
+class TextEncoder(Protocol):
+    """Text -> embedding in the space of an image encoder."""
+
+    def embed_text(self, text: str) -> Tensor:
+        """One text -> L2-normalised float32 [D]."""
+        ...
+
+
+def check_inputs(images: Tensor, texts: Sequence[str]) -> None:
+    """ValueError unless images are floats [B, H, W, 3] and there is one text an image."""
+    if images.ndim != 4 or images.shape[-1] != 3 or min(images.shape) < 1 or not images.is_floating_point():
+        raise ValueError(f"images must be floats [B, H, W, 3] in 0..1; these are {images.dtype} {list(images.shape)}")
+    if isinstance(texts, str) or len(texts) != images.shape[0]:
+        count = "one text" if isinstance(texts, str) else f"{len(texts)} texts"
+        raise ValueError(f"a scorer needs a list with one text an image: {count} for {images.shape[0]} images")
+
+
+def score_rows(score_one: Callable[[Tensor, str], Tensor], images: Tensor, texts: Sequence[str]) -> Tensor:
+    """Score row by row, so that no score depends on its batch-mates: float32 [B] on the images' device.
+
+    `score_one` takes an image [1, H, W, 3] and its text and gives a scalar. A picture with pixels that are not finite
+    (a broken decode) scores nan, so that one of them does not end a hunt. ValueError as `check_inputs`.
+    """
+    check_inputs(images, texts)
+    scores = []
+    for row, text in enumerate(texts):
+        image = images[row : row + 1]
+        score = score_one(image, text) if torch.isfinite(image).all() else torch.tensor(math.nan)
+        scores.append(score.to(images.device).float().reshape(()))
+    return torch.stack(scores)
+
+
+def probe_image() -> Tensor:
+    """A fixed picture [1, 64, 64, 3]: its embedding tells one encoder from another, whatever their files are called."""
+    ramp = torch.linspace(0, 1, 64)
+    waves = 0.5 + 0.5 * torch.sin(ramp * 37) * torch.cos(ramp[:, None] * 23)
+    return torch.stack([ramp.expand(64, 64), ramp[:, None].expand(64, 64), waves], dim=-1)[None]
+
+
+def make_key(what: str, /, **settings: object) -> str:
+    """A scorer's key: what it is with a version, and its settings as sorted JSON."""
+    return f"{what} {json.dumps(settings, sort_keys=True, ensure_ascii=False)}"
+
+
+def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """Identifies weights without reading them whole: a hash of names, shapes, types and 4 kB of each tensor."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach()
+        digest.update(f"{name} {list(tensor.shape)} {tensor.dtype}\n".encode())
+        flat = tensor.reshape(-1)
+        count = max(1, SAMPLE_BYTES // 2 // max(1, tensor.element_size()))
+        for part in (flat[:count], flat[count:][-count:]):
+            digest.update(part.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def content_key(images: Tensor) -> str:
+    """Identifies pictures by all of their pixels; their embeddings may differ in the last bits from one device to another."""
+    digest = hashlib.sha256(f"{list(images.shape)} {images.dtype}\n".encode())
+    for image in images.detach().cpu():
+        digest.update(image.contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:32]

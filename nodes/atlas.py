@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import comfy.samplers
+from comfy_api.v0_0_2 import io
+
+from ..headhunter.host.atlas import make_atlas
+from ..headhunter.host.generate import Sampling
+from ..headhunter.host.search import group_for
+from .types import Prompts
+
+
+class HeadHunterAtlas(io.ComfyNode):
+    """One picture per head, to learn what heads do."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="HeadHunterAtlas",
+            display_name="Head Atlas",
+            category="HeadHunter",
+            description="Shows what heads do: one picture for each head, each layer, or each line of head text, on a labelled sheet with the "
+            "unguided picture first. Can be cancelled; queued again it goes on where it was.",
+            inputs=[
+                io.Model.Input("model", tooltip="An SD3, SD3.5 or FLUX model."),
+                io.Vae.Input("vae", tooltip="Decodes the pictures."),
+                Prompts.Input("prompts", tooltip="The prompts and seeds; one is enough for a first look."),
+                io.Latent.Input(
+                    "latent_image", tooltip="The size of the pictures. The first of a batch; its mask is honoured."
+                ),
+                io.String.Input(
+                    "heads",
+                    default="*",
+                    multiline=True,
+                    tooltip="The heads to show, as head text; with group_by line, one set a line.",
+                ),
+                io.Combo.Input(
+                    "group_by",
+                    options=["head", "layer", "line"],
+                    default="head",
+                    tooltip="head: a picture for each head. layer: for each layer, with those of its heads that are named. line: for each line.",
+                ),
+                io.Float.Input(
+                    "scale",
+                    default=3.0,
+                    min=-20.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="w: how hard each head's guidance pushes.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="u: how far the heads are pulled to identity.",
+                ),
+                io.Float.Input(
+                    "cfg", default=1.0, min=0.0, max=100.0, step=0.1, tooltip="Classifier-free guidance; 1 is off."
+                ),
+                io.Int.Input("steps", default=20, min=1, max=1000, tooltip="Sampling steps."),
+                io.Combo.Input(
+                    "sampler_name", options=comfy.samplers.SAMPLER_NAMES, default="euler", tooltip="The sampler."
+                ),
+                io.Combo.Input(
+                    "scheduler", options=comfy.samplers.SCHEDULER_NAMES, default="simple", tooltip="The noise schedule."
+                ),
+                io.Int.Input("batch_size", default=4, min=1, max=64, tooltip="Pictures generated at once."),
+                io.Boolean.Input(
+                    "difference", default=False, tooltip="Show what each head changes: grey where it changes nothing."
+                ),
+                io.String.Input(
+                    "study",
+                    default="",
+                    tooltip="A name for the record on disk (output/headhunter). Empty: named by itself.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="images",
+                    tooltip="For each prompt the unguided picture, then one for each set of heads.",
+                ),
+                io.Image.Output(display_name="sheet", tooltip="All of them on one labelled sheet."),
+                io.String.Output(display_name="labels", tooltip="The label of each picture, one a line."),
+            ],
+            hidden=[io.Hidden.unique_id],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        vae,
+        prompts,
+        latent_image,
+        heads: str = "*",
+        group_by: str = "head",
+        scale: float = 3.0,
+        strength: float = 1.0,
+        cfg: float = 1.0,
+        steps: int = 20,
+        sampler_name: str = "euler",
+        scheduler: str = "simple",
+        batch_size: int = 4,
+        difference: bool = False,
+        study: str = "",
+    ) -> io.NodeOutput:
+        sampling = Sampling(group_for(scale, strength, "all", "identity", 2.0), cfg, steps, sampler_name, scheduler)
+        node = cls.hidden.unique_id if cls.hidden else None
+        atlas = make_atlas(
+            model, vae, prompts, latent_image, sampling, heads, group_by, batch_size, difference, study, node
+        )
+        return io.NodeOutput(atlas.images, atlas.sheet, atlas.labels)

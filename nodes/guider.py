@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import math
+
+from comfy_api.v0_0_2 import io
+
+from ..headhunter.host.guider import HeadHunterGuider as Guider
+
+
+class HeadHunterGuider(io.ComfyNode):
+    """CFG and all SoftPAG groups of a model in one evaluation list."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="HeadHunterGuider",
+            display_name="HeadHunter Guider",
+            category="HeadHunter",
+            description=(
+                "A guider for SamplerCustomAdvanced that evaluates the prompt, the negative prompt and all SoftPAG groups in as few "
+                "model calls as memory allows. Gives what CFGGuider gives with the same model."
+            ),
+            inputs=[
+                io.Model.Input("model", tooltip="A model, usually with SoftPAG Guidance on it."),
+                io.Conditioning.Input(
+                    "positive", tooltip="What the picture should show. Its prediction is the one that is perturbed."
+                ),
+                io.Float.Input(
+                    "cfg",
+                    default=1.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="Classifier-free guidance. 1 needs no negative and costs no extra pass (usual for FLUX); any other value needs one.",
+                ),
+                io.Conditioning.Input(
+                    "negative",
+                    optional=True,
+                    tooltip="What the picture should not show. Needed where cfg is not 1; unused at 1.",
+                ),
+            ],
+            outputs=[io.Guider.Output(display_name="guider", tooltip="The guider, for SamplerCustomAdvanced.")],
+        )
+
+    @classmethod
+    def execute(cls, model, positive, cfg: float = 1.0, negative=None) -> io.NodeOutput:
+        if negative is None and not math.isclose(cfg, 1.0):
+            raise ValueError(f"cfg is {cfg:g}, which needs a negative: connect one, or set cfg to 1.")
+        return io.NodeOutput(Guider(model, positive, negative, cfg))

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import comfy.samplers
+from comfy_api.v0_0_2 import io
+
+from ..headhunter.guidance import TOKENS
+from ..headhunter.host.generate import Sampling
+from ..headhunter.host.search import Plan, group_for, search
+from ..headhunter.hunt import STRATEGIES
+from ..headhunter.perturbation import PERTURBATIONS
+from .types import Prompts, Scorer
+
+
+class HeadHunterSearch(io.ComfyNode):
+    """HeadHunter (Algorithm 1 of arXiv 2506.10978) on a model, with a scoring node as its objective."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="HeadHunterSearch",
+            display_name="HeadHunter Search",
+            category="HeadHunter",
+            description=(
+                "Hunts for the heads that serve a goal: tries every head on every prompt, scores the pictures, adds the best, and tries the "
+                "rest together with them. Long work: it can be cancelled or killed at any time and goes on where it was when queued again."
+            ),
+            inputs=[
+                io.Model.Input(
+                    "model",
+                    tooltip="An SD3, SD3.5 or FLUX model. Heads that SoftPAG nodes have put on it stay as they are.",
+                ),
+                io.Vae.Input("vae", tooltip="Decodes the pictures that are scored."),
+                Prompts.Input("prompts", tooltip="The prompts and seeds that each candidate is tried on."),
+                Scorer.Input("scorer", tooltip="What makes a picture good: any scoring node, or several combined."),
+                io.Latent.Input(
+                    "latent_image",
+                    tooltip="The size of the pictures, or a picture to start from (with denoise). The first of a batch; its mask is honoured.",
+                ),
+                io.Int.Input(
+                    "rounds",
+                    default=5,
+                    min=1,
+                    max=100,
+                    tooltip="Greedy rounds. The paper: 5 for a style, 1 for general quality.",
+                ),
+                io.Int.Input(
+                    "heads_per_round",
+                    default=3,
+                    min=1,
+                    max=500,
+                    tooltip="Heads added each round. The paper: 3 for a style, 24 for general quality.",
+                ),
+                io.Float.Input(
+                    "scale",
+                    default=3.0,
+                    min=-20.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="w while hunting. The paper: 3 on SD3, 8 on FLUX.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="u while hunting. The paper: 1 for a style (lower it afterwards), 0.25 for general quality.",
+                ),
+                io.Float.Input(
+                    "cfg",
+                    default=1.0,
+                    min=0.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="CFG while hunting. 1 is off, as in the paper.",
+                ),
+                io.Int.Input(
+                    "steps", default=20, min=1, max=1000, tooltip="Sampling steps. The paper: 20 on SD3, 15 on FLUX."
+                ),
+                io.Combo.Input(
+                    "sampler_name", options=comfy.samplers.SAMPLER_NAMES, default="euler", tooltip="The sampler."
+                ),
+                io.Combo.Input(
+                    "scheduler", options=comfy.samplers.SCHEDULER_NAMES, default="simple", tooltip="The noise schedule."
+                ),
+                io.String.Input(
+                    "pool",
+                    default="*",
+                    multiline=True,
+                    tooltip="The heads that are tried, as head text. * is all of them.",
+                ),
+                io.String.Input(
+                    "start_from",
+                    default="",
+                    multiline=True,
+                    tooltip="Heads to begin with, so that an earlier hunt goes on.",
+                ),
+                io.Combo.Input(
+                    "strategy",
+                    options=list(STRATEGIES),
+                    default="exhaustive",
+                    tooltip="exhaustive: the paper's, every head on every prompt. halving: all heads on few prompts, the better ones on more; "
+                    "several times cheaper with many prompts.",
+                ),
+                io.Int.Input(
+                    "batch_size",
+                    default=4,
+                    min=1,
+                    max=64,
+                    tooltip="Candidates generated at once. Halved by itself where memory runs out.",
+                ),
+                io.String.Input(
+                    "study",
+                    default="",
+                    tooltip="A name for the record on disk (output/headhunter). Empty: named by itself; the same hunt goes on where it was.",
+                ),
+                io.Float.Input(
+                    "denoise",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Below 1: start from latent_image's picture.",
+                ),
+                io.Combo.Input(
+                    "tokens", options=list(TOKENS), default="all", optional=True, tooltip="As in SoftPAG Guidance."
+                ),
+                io.Combo.Input(
+                    "perturbation",
+                    options=list(PERTURBATIONS),
+                    default="identity",
+                    optional=True,
+                    tooltip="As in SoftPAG Guidance.",
+                ),
+                io.Float.Input(
+                    "temperature",
+                    default=2.0,
+                    min=0.01,
+                    max=100.0,
+                    step=0.01,
+                    optional=True,
+                    tooltip="Used by that perturbation alone.",
+                ),
+                io.Int.Input(
+                    "max_images",
+                    default=0,
+                    min=0,
+                    max=10_000_000,
+                    optional=True,
+                    tooltip="Ends the hunt in good order at so many pictures. 0: no limit.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    display_name="heads", tooltip="The heads found, as head text: connect it to SoftPAG Guidance."
+                ),
+                io.String.Output(display_name="report", tooltip="Everything measured, as JSON."),
+                io.Image.Output(
+                    display_name="images",
+                    tooltip="The unguided pictures, then those of each round's set, on every prompt.",
+                ),
+                io.Image.Output(display_name="chart", tooltip="Score by round, and round 1's scores on the grid."),
+            ],
+            hidden=[io.Hidden.unique_id],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        vae,
+        prompts,
+        scorer,
+        latent_image,
+        rounds: int = 5,
+        heads_per_round: int = 3,
+        scale: float = 3.0,
+        strength: float = 1.0,
+        cfg: float = 1.0,
+        steps: int = 20,
+        sampler_name: str = "euler",
+        scheduler: str = "simple",
+        pool: str = "*",
+        start_from: str = "",
+        strategy: str = "exhaustive",
+        batch_size: int = 4,
+        study: str = "",
+        denoise: float = 1.0,
+        tokens: str = "all",
+        perturbation: str = "identity",
+        temperature: float = 2.0,
+        max_images: int = 0,
+    ) -> io.NodeOutput:
+        group = group_for(scale, strength, tokens, perturbation, temperature)
+        sampling = Sampling(group, cfg, steps, sampler_name, scheduler, denoise)
+        plan = Plan(rounds, heads_per_round, pool, start_from, strategy, batch_size, max_images)
+        node = cls.hidden.unique_id if cls.hidden else None
+        found = search(model, vae, prompts, scorer, latent_image, sampling, plan, study, node)
+        return io.NodeOutput(found.heads, found.report, found.images, found.chart, ui={"text": [found.heads]})

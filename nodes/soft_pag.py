@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from comfy_api.v0_0_2 import io
+
+from ..headhunter.guidance import MIXES, TOKENS, Group
+from ..headhunter.heads import HeadTextError, canonical, parse_items
+from ..headhunter.host.models import grid_of
+from ..headhunter.host.sampling import add_group
+from ..headhunter.perturbation import PERTURBATIONS
+
+
+class HeadHunterSoftPAG(io.ComfyNode):
+    """Adds one group of perturbed heads to a model (arXiv 2506.10978, equations 5 to 7)."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return io.Schema(
+            node_id="HeadHunterSoftPAG",
+            display_name="SoftPAG Guidance",
+            category="HeadHunter",
+            description=(
+                "Guides SD3, SD3.5 and FLUX by chosen attention heads: a second prediction is made with these heads softly pulled "
+                "towards identity, and sampling moves away from it. Costs one more model pass a step. "
+                "Chain several nodes for several groups of heads, each with its own settings."
+            ),
+            inputs=[
+                io.Model.Input("model", tooltip="An SD3, SD3.5 or FLUX model. The model itself is not changed."),
+                io.String.Input(
+                    "heads",
+                    default="",
+                    multiline=True,
+                    placeholder="L11H15, L7H0-3, L9, L14H7@0.5",
+                    tooltip="Heads to perturb, counted from 0: L11H15 a head, L7H0-3 a run, L9 a layer, * all; FLUX also D3H5 and S15H2. "
+                    "@0.5 gives a head its own strength (-1 to 1). Empty: no guidance and no cost.",
+                ),
+                io.Float.Input(
+                    "scale",
+                    default=3.0,
+                    min=-20.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip="w: how hard the picture is pushed away from the perturbed prediction. 0 is off; the paper uses 3 to 5 on SD3 "
+                    "and 8 on FLUX. Too high oversaturates; negative pulls towards the perturbed prediction.",
+                ),
+                io.Float.Input(
+                    "strength",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="u: how far each head is pulled from its own attention (0) to the perturbation (1). "
+                    "Lower values keep the effect with fewer artifacts. A head's own @strength wins.",
+                ),
+                io.Float.Input(
+                    "start_percent",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Where in sampling the guidance starts, 0 to 1. Steps before it cost nothing extra.",
+                ),
+                io.Float.Input(
+                    "end_percent",
+                    default=1.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Where in sampling the guidance ends, 0 to 1. Steps after it cost nothing extra.",
+                ),
+                io.Float.Input(
+                    "rescale",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="Brings the result's contrast back towards the unguided prediction's, per picture. 0 is off; "
+                    "raise it where a high scale oversaturates. With several groups the largest one acts, once.",
+                ),
+                io.Combo.Input(
+                    "tokens",
+                    options=list(TOKENS),
+                    default="all",
+                    tooltip="all: text and image tokens, as the paper's head numbers mean it. image: only the picture's own tokens "
+                    "are perturbed (not the text's, not Kontext's reference pictures').",
+                ),
+                io.Combo.Input(
+                    "perturbation",
+                    options=list(PERTURBATIONS),
+                    default="identity",
+                    tooltip="What a head's attention is pulled towards. identity: each token sees itself (SoftPAG). uniform: all tokens "
+                    "alike. mean_query: every token asks the mean question. temperature: attention made flatter or sharper.",
+                ),
+                io.Float.Input(
+                    "temperature",
+                    default=2.0,
+                    min=0.01,
+                    max=100.0,
+                    step=0.01,
+                    tooltip="Used by the perturbation temperature alone: above 1 flattens the head's attention, below 1 sharpens it.",
+                ),
+                io.Combo.Input(
+                    "mix",
+                    options=list(MIXES),
+                    default="add",
+                    tooltip="add: the paper's sum. orthogonal: leaves out the part of the guidance that only raises contrast and saturation.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(
+                    display_name="model", tooltip="The model with this guidance added, for any sampler or guider."
+                )
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, heads: str) -> bool | str:
+        try:
+            parse_items(heads or "")  # None where a wire brings the text
+        except HeadTextError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        heads: str = "",
+        scale: float = 3.0,
+        strength: float = 0.5,
+        start_percent: float = 0.0,
+        end_percent: float = 1.0,
+        rescale: float = 0.0,
+        tokens: str = "all",
+        perturbation: str = "identity",
+        temperature: float = 2.0,
+        mix: str = "add",
+    ) -> io.NodeOutput:
+        group = Group(
+            heads=canonical(heads, grid_of(model)),
+            scale=scale,
+            strength=strength,
+            window=(start_percent, end_percent),
+            rescale=rescale,
+            tokens=tokens,  # type: ignore[arg-type]
+            perturbation=perturbation,  # type: ignore[arg-type]
+            temperature=temperature,
+            mix=mix,  # type: ignore[arg-type]
+        )
+        return io.NodeOutput(add_group(model, group))

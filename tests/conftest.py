@@ -1,0 +1,91 @@
+"""Lets the tests import the real ComfyUI, on the CPU, and this pack the way ComfyUI loads it.
+
+Tests write `from headhunter_pack.headhunter import heads` and `import comfy.samplers`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# `python -m pytest` puts the current folder on the path. With the pack's root there, `import nodes` inside ComfyUI would
+# find the pack's nodes/ instead of ComfyUI's nodes.py.
+sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != ROOT]
+
+from hosting import chromium, locate  # noqa: E402  (after the path is right)
+from hosting.server import Server  # noqa: E402
+from hosting.setup import Host  # noqa: E402
+
+COMFYUI = locate.present(os.environ)
+SCRATCH = tempfile.TemporaryDirectory(prefix="headhunter-tests-", ignore_cleanup_errors=True)
+
+
+def _use_comfyui(folder: Path) -> None:
+    """Puts ComfyUI first on the path, and its settings to CPU and a base directory of its own, before it reads them."""
+    sys.path.insert(0, str(folder))
+    from comfy.cli_args import args
+
+    args.cpu = True
+    args.base_directory = SCRATCH.name
+    args.database_url = "sqlite:///:memory:"
+
+
+def _load_pack() -> None:
+    """Imports the pack as ComfyUI's loader does: from its file, under a name that is not its folder's."""
+    location = str(ROOT / "__init__.py")
+    spec = importlib.util.spec_from_file_location("headhunter_pack", location, submodule_search_locations=[str(ROOT)])
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+
+
+if COMFYUI:
+    _use_comfyui(COMFYUI)
+_load_pack()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write-pictures", action="store_true", help="write the pictures of the example workflows and docs anew")
+
+
+def pytest_report_header() -> str:
+    """Which ComfyUI the tests run on."""
+    if COMFYUI is None:
+        return "ComfyUI: none found, only tests of the engine can run; use `python tests`"
+    return f"ComfyUI: {locate.version_of(COMFYUI)} in {COMFYUI}"
+
+
+def pytest_unconfigure() -> None:
+    SCRATCH.cleanup()
+
+
+@pytest.fixture(scope="session")
+def host() -> Host:
+    """The ComfyUI and the Python that the tests run on."""
+    assert COMFYUI, "no ComfyUI found: run `python tests`"
+    return Host(Path(sys.executable), COMFYUI, locate.version_of(COMFYUI))
+
+
+@pytest.fixture(scope="session")
+def server(host: Host) -> Iterator[Server]:
+    """One running ComfyUI with the pack in it, shared by all tests that only talk to it."""
+    with Server(host) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> Path:
+    """The browser for tests that need one; they are skipped, with a reason, where there is none."""
+    found = chromium.find()
+    if found is None:
+        pytest.skip(chromium.reason())
+    return found

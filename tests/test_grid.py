@@ -1,0 +1,146 @@
+"""Grids from checkpoint headers, and from models that ComfyUI's own detection builds."""
+
+import json
+
+import pytest
+import tiny
+import torch
+from headhunter_pack.headhunter.grid import GridError, flux_grid, grid_from_file, grid_from_shapes, sd3_grid
+from headhunter_pack.headhunter.host.models import UnsupportedModel, grid_of
+from safetensors.torch import save_file
+
+
+def native_sd3(depth: int, dual: int = 0) -> dict[str, tuple[int, ...]]:
+    width = 64 * depth
+    shapes = {"x_embedder.proj.weight": (width, 16, 2, 2)}
+    for i in range(depth):
+        shapes[f"joint_blocks.{i}.context_block.attn.qkv.weight"] = (3 * width, width)
+        if i < dual:
+            shapes[f"joint_blocks.{i}.x_block.attn2.qkv.weight"] = (3 * width, width)
+    return shapes
+
+
+def native_flux(
+    double: int, single: int, width: int, head: int = 128, norm: str = "scale"
+) -> dict[str, tuple[int, ...]]:
+    shapes = {"img_in.weight": (width, 64)}
+    shapes |= {f"double_blocks.{i}.img_attn.norm.key_norm.{norm}": (head,) for i in range(double)}
+    return shapes | {f"single_blocks.{i}.linear1.weight": (7 * width, width) for i in range(single)}
+
+
+def diffusers_sd3(depth: int, dual: int = 0) -> dict[str, tuple[int, ...]]:
+    shapes = {"pos_embed.proj.weight": (64 * depth, 16, 2, 2)}
+    shapes |= {f"transformer_blocks.{i}.attn.add_q_proj.weight": (64 * depth, 64 * depth) for i in range(depth)}
+    return shapes | {f"transformer_blocks.{i}.attn2.to_q.weight": (64 * depth, 64 * depth) for i in range(dual)}
+
+
+def diffusers_flux(double: int, single: int, width: int) -> dict[str, tuple[int, ...]]:
+    shapes = {"x_embedder.weight": (width, 64)}
+    shapes |= {f"transformer_blocks.{i}.attn.add_q_proj.weight": (width, width) for i in range(double)}
+    return shapes | {f"single_transformer_blocks.{i}.attn.norm_q.weight": (128,) for i in range(single)}
+
+
+@pytest.mark.parametrize("prefix", ["", "model.diffusion_model.", "transformer."])
+@pytest.mark.parametrize(
+    ("shapes", "model", "layers", "heads"),
+    [
+        (native_sd3(24), "sd3-medium", 24, 24),
+        (native_sd3(24, dual=13), "sd3.5-medium", 24, 24),
+        (native_sd3(38), "sd3.5-large", 38, 38),
+        (native_sd3(5), "sd3-5x5", 5, 5),
+        (native_flux(19, 38, 3072), "flux1", 57, 24),
+        (native_flux(19, 38, 3072, norm="weight"), "flux1", 57, 24),
+        (native_flux(8, 48, 6144), "flux2", 56, 48),
+        (native_flux(5, 20, 3072), "flux-5+20x24", 25, 24),
+        (diffusers_sd3(24), "sd3-medium", 24, 24),
+        (diffusers_sd3(24, dual=13), "sd3.5-medium", 24, 24),
+        (diffusers_sd3(38), "sd3.5-large", 38, 38),
+        (diffusers_flux(19, 38, 3072), "flux1", 57, 24),
+    ],
+)
+def test_shapes(prefix, shapes, model, layers, heads):
+    grid = grid_from_shapes({prefix + name: shape for name, shape in shapes.items()})
+    assert (grid.model, grid.layers, grid.heads) == (model, layers, heads)
+
+
+def test_kinds():
+    grid = flux_grid(19, 38, 24)
+    assert (grid.doubles, grid.singles, grid.kinds[18], grid.kinds[19]) == (19, 38, "double", "single")
+    assert sd3_grid(24, 24, True).kinds == ("joint",) * 24
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {},
+        {"first_stage_model.decoder.conv_in.weight": (512, 16, 3, 3)},
+        native_flux(19, 38, 3072) | {"distilled_guidance_layer.in_proj.weight": (5120, 64)},  # Chroma
+        native_flux(20, 40, 3072) | {"txt_in.individual_token_refiner.blocks.0.norm1.weight": (3072,)},  # HunyuanVideo
+        {name: shape for name, shape in native_sd3(24).items() if ".7." not in name},  # a block is missing
+        native_flux(19, 38, 3072) | {"img_in.weight": (98304, 1)},  # quantised, so that no width can be told
+        native_sd3(24) | {"x_embedder.proj.weight": (1,)},
+    ],
+)
+def test_what_is_not_a_grid(shapes):
+    with pytest.raises(GridError):
+        grid_from_shapes(shapes)
+
+
+def test_file(tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    save_file({f"model.diffusion_model.{n}": torch.zeros(s) for n, s in native_sd3(2).items()}, path)
+    assert grid_from_file(path).model == "sd3-2x2"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x05",
+        b"\xff" * 64,
+        (3).to_bytes(8, "little") + b"{{{",
+        (2).to_bytes(8, "little") + b"[]",
+        (20).to_bytes(8, "little") + b'{"a": {"shape": 3}} ',
+        (9 * 2**20).to_bytes(8, "little") + b" " * 100,
+        (200_000).to_bytes(8, "little") + b"[" * 200_000,
+    ],
+)
+def test_bad_file(tmp_path, content):
+    path = tmp_path / "strange.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(GridError, match="strange.safetensors"):
+        grid_from_file(path)
+
+
+def test_header_over_the_limit_is_refused(tmp_path):
+    path = tmp_path / "big.safetensors"
+    header = json.dumps(
+        {f"t{i}": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]} for i in range(160_000)}
+    ).encode()
+    assert len(header) > 8 * 2**20
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(GridError, match="header is over"):
+        grid_from_file(path)
+
+
+def test_loaded_models():
+    assert str(grid_of(tiny.sd3(depth=3))) == "sd3-3x3 (3 layers x 3 heads)"
+    assert grid_of(tiny.sd3(dual=(0,))).kinds == ("joint",) * 4
+    flux = grid_of(tiny.flux(double=2, single=3, heads=3))
+    assert (flux.model, flux.doubles, flux.singles, flux.heads) == ("flux-2+3x3", 2, 3, 3)
+
+
+def test_header_and_loaded_model_agree():
+    for model in (tiny.sd3(depth=3, dual=(1,)), tiny.flux()):
+        shapes = {name: tuple(t.shape) for name, t in model.model.diffusion_model.state_dict().items()}
+        assert grid_from_shapes(shapes) == grid_of(model)
+
+
+def test_other_models_are_refused_by_class_name():
+    import comfy.supported_models
+
+    config = comfy.supported_models.Lumina2({"image_model": "lumina2", "dim": 64, "n_layers": 1, "n_heads": 2, "n_kv_heads": 2,
+        "cap_feat_dim": 32, "in_channels": 16, "patch_size": 2, "qk_norm": True, "axes_dims": [8, 12, 12], "axes_lens": [32, 32, 32], "n_refiner_layers": 1})  # fmt: skip
+    model = tiny._patcher(config, 0)
+    with pytest.raises(UnsupportedModel, match=type(model.model.diffusion_model).__name__):
+        grid_of(model)

@@ -1,0 +1,187 @@
+"""Preset files: strict reading, saving without loss, and what ships."""
+
+import json
+import logging
+from pathlib import Path
+
+import folder_paths
+import pytest
+import tiny
+from comfy.cli_args import args
+from headhunter_pack.headhunter.grid import flux_grid, sd3_grid
+from headhunter_pack.headhunter.guidance import Group
+from headhunter_pack.headhunter.heads import canonical
+from headhunter_pack.headhunter.host.sampling import groups_of
+from headhunter_pack.headhunter.presets import PresetError, file_name, format_preset, parse_preset, read_preset
+from headhunter_pack.nodes import HeadHunterPreset, HeadHunterSavePreset, HeadHunterSoftPAG
+from headhunter_pack.nodes.presets import NONE, shipped_names
+
+SHIPPED = sorted((Path(__file__).parent.parent / "presets").glob("*/*.json"))
+GRIDS = {"sd3-medium": sd3_grid(24, 24, False), "flux1": flux_grid(19, 38, 24)}
+
+
+def preset(**changes) -> dict:
+    return {
+        "format": "headhunter-preset/1",
+        "name": "test",
+        "model": "sd3-4x4",
+        "grid": {"layers": 4, "heads": 4},
+        "groups": [{"heads": "L1H2, L3", "scale": 2.0, "strength": 0.4, "window": [0.1, 0.9]}],
+    } | changes
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_presets(path):
+    shipped = read_preset(path)
+    grid = GRIDS[shipped.model]
+    assert path.parent.name == shipped.model
+    assert shipped.check(grid) == ""
+    assert all(canonical(group.heads, grid) == group.heads for group in shipped.groups)
+    assert "2506.10978" in shipped.source and "never published" in shipped.note
+    assert json.loads(format_preset(shipped)) == json.loads(path.read_text())
+
+
+def test_one_shipped_preset_for_each_confirmed_head_and_pair():
+    """reference/method.md section 4.5: 11 heads and 4 pairs of SD3, 7 heads and 4 pairs of FLUX.1-dev."""
+    count = {model: len([path for path in SHIPPED if path.parent.name == model]) for model in GRIDS}
+    assert count == {"sd3-medium": 15, "flux1": 11}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"format": "headhunter-preset/2"}, "format"),
+        ({"name": ""}, "name"),
+        ({"name": 3}, "name"),
+        ({"name": "x" * 201}, "name.*200"),
+        ({"model": None}, "model"),
+        ({"grid": {"layers": 4}}, "grid"),
+        ({"grid": {"layers": True, "heads": 4}}, "grid"),
+        ({"grid": {"layers": 10**9, "heads": 4}}, "grid"),
+        ({"groups": []}, "groups"),
+        ({"groups": [{"heads": "L1"}] * 65}, "groups"),
+        ({"groups": ["L1"]}, r"groups\[0\]"),
+        ({"groups": [{"scale": 1}]}, r"groups\[0\].heads"),
+        ({"groups": [{"heads": "L1"}, {"heads": "L4"}]}, r"groups\[1\].heads.*L4.*0 to 3"),
+        ({"groups": [{"heads": "L1H4"}]}, "0 to 3"),
+        ({"groups": [{"heads": "L1", "scale": "3"}]}, r"groups\[0\].*scale"),
+        ({"groups": [{"heads": "L1", "scale": 1e9}]}, "scale.*-20 to 100"),
+        ({"groups": [{"heads": "L1", "strength": True}]}, "strength"),
+        ({"groups": [{"heads": "L1", "window": [0.9, 0.1]}]}, "window"),
+        ({"groups": [{"heads": "L1", "window": "all"}]}, "window"),
+        ({"groups": [{"heads": "L1", "window": {"0": 0}}]}, "window"),
+        ({"groups": [{"heads": "L1", "tokens": "text"}]}, "tokens"),
+        ({"groups": [{"heads": "L1", "mix": ["add"]}]}, "mix"),
+        ({"groups": [{"heads": "L1; import os"}]}, r"groups\[0\].heads"),
+        ({"study": [1]}, "study"),
+        ({"note": "x" * 20_001}, "note"),
+    ],
+)
+def test_bad_presets_name_the_field(changes, says):
+    with pytest.raises(PresetError, match=says):
+        parse_preset(json.dumps(preset(**changes)))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '"x"', "[" * 100_000, '{"format": NaN}', "x" * (2**20 + 1)])
+def test_not_a_preset(text):
+    with pytest.raises(PresetError):
+        parse_preset(text)
+
+
+def test_file_errors_name_the_file(tmp_path):
+    for name, content in {"a.json": b"{}", "b.json": b"\xff\xfe", "c.json": b" " * (2**20 + 1)}.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(PresetError, match=name):
+            read_preset(path)
+
+
+def test_unknown_fields_are_kept():
+    data = preset(colour="blue", study={"rounds": 3})
+    data["groups"][0]["later"] = {"x": 1}
+    written = json.loads(format_preset(parse_preset(json.dumps(data))))
+    assert (
+        written["colour"] == "blue" and written["study"] == {"rounds": 3} and written["groups"][0]["later"] == {"x": 1}
+    )
+    assert parse_preset(format_preset(parse_preset(json.dumps(data)))) == parse_preset(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("golden hour", "golden hour.json"),
+        ("../../etc/passwd", "etc_passwd.json"),
+        ("a/b\\c:d", "a_b_c_d.json"),
+        ("夕方", "夕方.json"),
+        ("con", "con_.json"),
+    ],
+)
+def test_file_names_stay_in_their_folder(name, expected):
+    assert file_name(name) == expected
+
+
+@pytest.mark.parametrize("name", ["", "...", "/", "\x00"])
+def test_no_file_name(name):
+    with pytest.raises(PresetError):
+        file_name(name)
+
+
+# The nodes.
+
+
+def test_apply_a_preset():
+    model, heads = HeadHunterPreset.execute(tiny.sd3(), NONE, json.dumps(preset()), 1.5).args
+    assert groups_of(model) == (Group("L1H2, L3", 3.0, 0.4, (0.1, 0.9)),)
+    assert heads == "L1H2, L3"
+
+
+def test_text_wins_over_the_choice_and_none_is_an_error():
+    shipped = shipped_names()[0]
+    assert groups_of(HeadHunterPreset.execute(tiny.sd3(), shipped, json.dumps(preset())).args[0])
+    with pytest.raises(PresetError, match="choose a preset"):
+        HeadHunterPreset.execute(tiny.sd3(), NONE, " ")
+    with pytest.raises(PresetError, match="no shipped preset"):
+        HeadHunterPreset.execute(tiny.sd3(), "../../secret", "")
+    with pytest.raises(PresetError, match="preset_json.*format"):
+        HeadHunterPreset.execute(tiny.sd3(), NONE, "{}")
+
+
+def test_a_preset_for_another_grid_is_refused_and_for_another_model_warned_about(caplog):
+    with pytest.raises(PresetError, match=r"sd3-medium \(24 layers x 24 heads\).*sd3-4x4 \(4 layers x 4 heads\)"):
+        HeadHunterPreset.execute(tiny.sd3(), next(name for name in shipped_names() if name.startswith("sd3-medium/")))
+    with caplog.at_level(logging.WARNING):
+        HeadHunterPreset.execute(tiny.sd3(), NONE, json.dumps(preset(model="sd3.5-tiny")))
+    assert "sd3.5-tiny" in caplog.text
+
+
+def test_save_and_apply_again_loses_nothing():
+    model = HeadHunterSoftPAG.execute(
+        tiny.sd3(), "l1h2 L3H0-3", 2.5, 0.4, 0.1, 0.9, 0.2, "image", "temperature", 3.0, "orthogonal"
+    )[0]
+    model = HeadHunterSoftPAG.execute(model, "*@0.25", -1.0)[0]
+    text = HeadHunterSavePreset.execute(model, "round trip", "warm", "a note").args[0]
+    saved = Path(folder_paths.get_user_directory()) / "default" / "headhunter" / "presets" / "round trip.json"
+    assert saved.read_text(encoding="utf-8") == text
+    assert groups_of(HeadHunterPreset.execute(tiny.sd3(), NONE, text).args[0]) == groups_of(model)
+    assert json.loads(text)["model"] == "sd3-4x4" and json.loads(text)["style"] == "warm"
+    data = json.loads(text) | {"colour": "blue"}
+    saved.write_text(json.dumps(data), encoding="utf-8")
+    HeadHunterSavePreset.execute(model, "round trip")
+    assert json.loads(saved.read_text(encoding="utf-8"))["colour"] == "blue"
+
+
+def test_saving_what_cannot_be_saved():
+    model = HeadHunterSoftPAG.execute(tiny.sd3(), "L1")[0]
+    with pytest.raises(PresetError, match="needs a name"):
+        HeadHunterSavePreset.execute(model, " ")
+    with pytest.raises(PresetError, match="no SoftPAG groups"):
+        HeadHunterSavePreset.execute(tiny.sd3(), "empty")
+    HeadHunterSavePreset.execute(model, "a/b")
+    with pytest.raises(PresetError, match="another name"):
+        HeadHunterSavePreset.execute(model, "a:b")
+
+
+def test_multi_user_is_refused(monkeypatch):
+    monkeypatch.setattr(args, "multi_user", True)
+    with pytest.raises(PresetError, match="--multi-user"):
+        HeadHunterSavePreset.execute(HeadHunterSoftPAG.execute(tiny.sd3(), "L1")[0], "mine")
