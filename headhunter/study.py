@@ -165,24 +165,21 @@ def open_study(path: Path, identity: Mapping[str, Any]) -> Study:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = _acquire(path)
     try:
+        wanted = json.loads(json.dumps(identity))
         try:
+            if not path.exists() or not path.stat().st_size:
+                _create(path, wanted)
             connection = _connect(path)
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if tables and "study" not in tables:
+            if "study" not in tables:
                 raise sqlite3.DatabaseError("it is another program's database")
-            connection.executescript(_TABLES)
             study = Study(path, connection, lock)
             known = study.get("identity")
         except sqlite3.Error as error:
             raise StudyError(
                 f"{path.name} is not a study that can be read ({error}). Move it away or choose another name."
             ) from error
-        wanted = json.loads(json.dumps(identity))
-        if known is None:
-            study.put("format", FORMAT)
-            study.put("created", time.time())
-            study.put("identity", wanted)
-        elif known != wanted:
+        if known != wanted:
             raise StudyError(
                 f"the study {path.stem} belongs to another hunt; what differs: {', '.join(differences(known, wanted))}. "
                 "Choose another name, or leave it empty for a new study."
@@ -219,6 +216,18 @@ def differences(known: Any, wanted: Any, name: str = "") -> list[str]:
         return []
     values = [value if len(value) <= 40 else value[:37] + "..." for value in (json.dumps(known), json.dumps(wanted))]
     return [f"{name} ({values[0]} there, {values[1]} here)"]
+
+
+def _create(path: Path, identity: Mapping[str, Any]) -> None:
+    """A new study, made beside its place and moved there whole, so that a reader never meets half of one."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    with Study(new, _connect(new), None) as study:
+        study._connection.executescript(_TABLES)
+        study.put("created", time.time())
+        study.put("identity", identity)
+        study.put("format", FORMAT)
+    os.replace(new, path)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

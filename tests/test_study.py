@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,16 @@ def test_a_full_disk_is_a_clear_error_and_keeps_what_was_written(tmp_path):
         with pytest.raises(StudyError, match="full.*scores so far are kept"):
             study.add([row("L2", 1.0, preview=b"x" * 10**6)])
         assert study.scores("L1", 0) == (1.0,) and study.scores("L2", 0) is None
+
+
+def test_a_new_study_is_whole_as_soon_as_it_is_seen(tmp_path):
+    """A reader that meets the file while it is being made never finds half of it."""
+    paths = [tmp_path / f"{number}.sqlite" for number in range(40)]
+    making = threading.Thread(target=lambda: [open_study(path, IDENTITY).close() for path in paths])
+    making.start()
+    for path in paths:
+        while not path.exists():
+            assert making.is_alive() or path.exists()
+        with read_study(path) as study:
+            assert study.get("identity") == IDENTITY and study.evaluations() == 0
+    making.join()
