@@ -11,6 +11,8 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,12 +23,13 @@ from hosting.server import PromptError, Server, ServerError  # noqa: E402
 
 from demo import guidance, hunting, tuning  # noqa: E402
 from demo.progress import say  # noqa: E402
+from demo.spreading import SERVERS  # noqa: E402
 from demo.versions import versions  # noqa: E402
 
 FORMAT = "headhunter-demo/1"
 TEMPLATE = "headhunter_demo > demo_softpag"
-# The fused attention suits a model this small. One thread: beside other work two were ten times slower (7 s against 0.7 s of CPU
-# for a picture), and the pictures do not depend on the number of cores.
+# The fused attention suits a model this small. One thread a server: beside other work two were ten times slower (7 s against
+# 0.7 s of CPU for a picture), and the pictures do not depend on the number of cores.
 ARGUMENTS = ["--use-pytorch-cross-attention"]
 THREADS = {"OMP_NUM_THREADS": "1"}
 
@@ -52,22 +55,33 @@ def demo(chosen: argparse.Namespace) -> None:
     folder = ROOT / "demo"
     base = out / "comfyui" if chosen.serve else None  # what a visitor saves is kept
     packs = [place for place in (folder / "custom_nodes").iterdir() if (place / "__init__.py").exists()]
-    with Server(host, models=[folder / "models"], custom_nodes=packs, base=base, arguments=ARGUMENTS) as server:
+
+    def server(base: Path | None = None) -> Server:
+        return Server(host, models=[folder / "models"], custom_nodes=packs, base=base, arguments=ARGUMENTS)
+
+    with server(base) as first:
         if chosen.serve:
-            say(f"open {server.url} in a browser; the demo's workflow is in Templates: {TEMPLATE}")
-        if chosen.tune:
-            tuning.run(server, out, chosen.quick)
-        else:
-            part = guidance.run(server, out, chosen.quick)
-            print(f"\n{guidance.report(part)}\n", flush=True)
-            hunts = hunting.run(server, out, chosen.quick)
-            seconds = round(time.monotonic() - started, 1)
-            summary = {"format": FORMAT, "versions": versions(server), "seconds": seconds, "guidance": part, "hunts": hunts}
-            (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-            print(f"\n{hunting.report(hunts)}\n\n{out}: sheet.png, summary.json, {guidance.FOLDER}/ and {hunting.FOLDER}/, in {seconds:.0f} s")
+            say(f"open {first.url} in a browser; the demo's workflow is in Templates: {TEMPLATE}")
+        with ExitStack() as others:
+            servers = [first, *(others.enter_context(server()) for _ in range(SERVERS - 1))]
+            if chosen.tune:
+                tuning.run(servers, out, chosen.quick)
+            else:
+                measure(servers, out, chosen.quick, started)
         if chosen.serve:
-            say(f"done; ComfyUI stays up at {server.url} (template {TEMPLATE}) until Ctrl-C")
-            keep_up(server)
+            say(f"done; ComfyUI stays up at {first.url} (template {TEMPLATE}) until Ctrl-C")
+            keep_up(first)
+
+
+def measure(servers: Sequence[Server], out: Path, quick: bool, started: float) -> None:
+    """The guidance, then the hunts; prints what they show and writes summary.json."""
+    part = guidance.run(servers, out, quick)
+    print(f"\n{guidance.report(part)}\n", flush=True)
+    hunts = hunting.run(servers, out, quick)
+    seconds = round(time.monotonic() - started, 1)
+    summary = {"format": FORMAT, "versions": versions(servers[0]), "seconds": seconds, "guidance": part, "hunts": hunts}
+    (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    print(f"\n{hunting.report(hunts)}\n\n{out}: sheet.png, summary.json, {guidance.FOLDER}/ and {hunting.FOLDER}/, in {seconds:.0f} s")
 
 
 def keep_up(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,14 +28,14 @@ MEASURE = (
 )
 
 
-def run(server: Server, out: Path, quick: bool) -> dict[str, Any]:
+def run(servers: Sequence[Server], out: Path, quick: bool) -> dict[str, Any]:
     """Makes and measures the pictures, draws the sheet, and returns this part of the summary."""
     chosen, rows, steps = (captions("report")[:2], 1, 6) if quick else (captions("report")[:CAPTIONS], ROWS, STEPS)
     settings = compared()
     say(f"{len(chosen)} captions, {len(settings)} settings, {rows} pictures each, {steps} steps")
-    made = make(server, chosen, settings, rows, steps, out / FOLDER)
+    made = make(servers, chosen, settings, rows, steps, out / FOLDER)
     say("measuring against the real pictures")
-    errors = call(server.host, "fidelity.py", {"real": [one.real for one in chosen], "made": made})
+    errors = call(servers[0].host, "fidelity.py", {"real": [one.real for one in chosen], "made": made})
     results = [
         asdict(setting)
         | _fidelities(setting, errors)
@@ -48,7 +49,7 @@ def run(server: Server, out: Path, quick: bool) -> dict[str, Any]:
         "captions": [{"text": one.text, "seed": one.seed, "real": one.real.name} for one in chosen],
         "settings": results,
     }
-    call(server.host, "sheet.py", _sheet(out / "sheet.png", part, made, [one.real for one in chosen]))
+    call(servers[0].host, "sheet.py", _sheet(out / "sheet.png", part, made, [one.real for one in chosen]))
     return part
 
 

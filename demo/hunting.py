@@ -22,6 +22,7 @@ from .making import make
 from .painting import call
 from .progress import say
 from .settings import HEADS_A_LAYER, LAYERS, UNGUIDED, Setting
+from .spreading import spread
 
 FOLDER = "hunt"
 ROUNDS, PAIRS, STEPS = 3, 8, 20
@@ -54,9 +55,9 @@ GOALS = (
 )
 
 
-def run(server: Server, out: Path, quick: bool) -> list[dict[str, Any]]:
+def run(servers: Sequence[Server], out: Path, quick: bool) -> list[dict[str, Any]]:
     """Hunts for each goal, measures on captions that no hunt saw, and returns this part of the summary."""
-    return [_goal(server, out / FOLDER / goal.name, goal, quick) for goal in GOALS]
+    return spread(servers, lambda server, goal: _goal(server, out / FOLDER / goal.name, goal, quick), GOALS)
 
 
 def _goal(server: Server, out: Path, goal: Goal, quick: bool) -> dict[str, Any]:
@@ -154,7 +155,7 @@ def _measure(
     server: Server, folder: Path, goal: Goal, chosen: Sequence[Caption], settings: Sequence[Setting], rows: int, steps: int
 ) -> Errors:
     """The goal's score of each setting's pictures, negative, so that lower is better as it is for errors."""
-    made = make(server, chosen, settings, rows, steps, folder)
+    made = make([server], chosen, settings, rows, steps, folder)
     if not goal.warm:
         return call(server.host, "fidelity.py", {"real": [one.real for one in chosen], "made": made})["fine"]
     scores = call(server.host, "scores.py", {"statistic": "warmth", "made": made})

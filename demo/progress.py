@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 
 STARTED = time.monotonic()
@@ -17,11 +18,12 @@ class Steps:
     """Counts equal steps and says how long the rest will take."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.done, self.started = total, 0, time.monotonic()
+        self.total, self.done, self.started, self.lock = total, 0, time.monotonic(), threading.Lock()
 
     def step(self, what: str) -> None:
         """One more is done."""
-        self.done += 1
+        with self.lock:
+            self.done += 1
         left = (time.monotonic() - self.started) / self.done * (self.total - self.done)
         say(f"{self.done} of {self.total}: {what}" + (f"; {duration(left)} left" if self.done < self.total else ""))
 

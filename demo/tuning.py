@@ -26,12 +26,12 @@ SCALES, STRENGTHS, CFGS = (0.1, 0.2, 0.4), (0.5,), (1.2, 1.5, 2.0)
 Results = list[dict[str, Any]]  # settings with their fidelity
 
 
-def run(server: Server, out: Path, quick: bool) -> None:
+def run(servers: Sequence[Server], out: Path, quick: bool) -> None:
     """Every single head; the best ones together, and CFG; the best set at lower strengths. Prints and saves each table."""
     tables: dict[str, Results] = {}
 
     def measure(title: str, settings: Sequence[Setting]) -> Results:
-        tables[title] = _measure(server, out, quick, settings)
+        tables[title] = _measure(servers, out, quick, settings)
         print(f"\n{title}:\n{table.table(tables[title])}\n", flush=True)
         (out / "tuning.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
         return sorted(tables[title][1:], key=lambda one: -one["fidelity"]["mean"])
@@ -49,10 +49,10 @@ def _softpag(heads: str, w: float, u: float) -> Setting:
     return Setting(f"{heads.replace(', ', '+')}-{w:g}-{u:g}", f"{heads} w={w:g} u={u:g}", 1.0, heads, w, u)
 
 
-def _measure(server: Server, out: Path, quick: bool, settings: Sequence[Setting]) -> Results:
+def _measure(servers: Sequence[Server], out: Path, quick: bool, settings: Sequence[Setting]) -> Results:
     chosen, rows, steps = (captions("tune")[:2], 1, 6) if quick else (captions("tune")[:CAPTIONS], ROWS, STEPS)
     settings = [UNGUIDED, *settings]
     say(f"{len(chosen)} tuning captions, {len(settings)} settings, {rows} pictures each, {steps} steps")
-    made = make(server, chosen, settings, rows, steps, out / "tuning")
-    errors = call(server.host, "fidelity.py", {"real": [one.real for one in chosen], "made": made})["fine"]
+    made = make(servers, chosen, settings, rows, steps, out / "tuning")
+    errors = call(servers[0].host, "fidelity.py", {"real": [one.real for one in chosen], "made": made})["fine"]
     return [asdict(one) | {"fidelity": compare(errors[one.name], errors[UNGUIDED.name])} for one in settings]
