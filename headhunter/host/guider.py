@@ -1,4 +1,4 @@
-"""A guider that evaluates the conditional, the unconditional and all groups in one evaluation list."""
+"""A guider that evaluates the conditional, the unconditional and all groups in as few block evaluations as it can."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from torch import Tensor
 
 from .perturbed_pass import Options
+from .prefix import SLOT
 from .sampling import RUN, may_skip_passes
-
-SLOT = "sampler_calc_cond_batch_function"
 
 
 class HeadHunterGuider(comfy.samplers.CFGGuider):
-    """CFG and the groups on the model; the same result as the stock CFGGuider gives with that model, in fewer calls.
+    """CFG and the groups on the model; the same result as the stock CFGGuider gives with that model, for less.
 
-    Where another pack answers for the model (a cache) or has taken the host's evaluation slot, this is the stock
-    CFGGuider, and the groups are evaluated after CFG.
+    One evaluation of all rows, or the host's own first and then the groups from their first perturbed layer on (prefix
+    reuse), whichever spends fewer block evaluations. Where another pack answers for the model (a cache) or has taken
+    the host's evaluation slot, this is the stock CFGGuider, and the groups are evaluated after CFG.
     """
 
     def __init__(self, model: ModelPatcher, positive: Any, negative: Any | None, cfg: float):
@@ -33,7 +33,9 @@ class HeadHunterGuider(comfy.samplers.CFGGuider):
     ) -> Tensor:
         model_options = model_options or {}
         run = model_options.get("transformer_options", {}).get(RUN)
-        if run is not None and SLOT not in model_options and not may_skip_passes(model_options):
+        apart = SLOT in model_options or may_skip_passes(model_options)
+        # With prefix reuse the conditional pass comes first and saves blocks; without, one call with all rows saves calls.
+        if run is not None and not apart and not run.reuses:
             # The slot is set in a copy for this one prediction, so that the host's own order of hooks is kept.
             def together(args: dict[str, Any]) -> list[Tensor]:
                 return run.evaluate_together(args | {"model_options": model_options})

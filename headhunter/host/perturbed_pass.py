@@ -7,10 +7,11 @@ which batch rows belong to which entry. Both call what other packs have put ther
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import comfy.patcher_extension
 from comfy.model_patcher import create_model_options_clone
@@ -19,6 +20,8 @@ from torch import Tensor
 from ..grid import Grid
 from ..guidance import Group
 from ..perturbation import perturb
+from .blocks import Args, BlockHook, block_key, tokens
+from .prefix import PREFIX, Prefix, Skipped, joined, started
 from .strengths import LayerStrengths
 
 Options = dict[str, Any]
@@ -44,38 +47,44 @@ class Entry:
 
 
 def perturbed_options(
-    model_options: Options, entries: Sequence[Entry | None], grid: Grid, patch_size: int, witness: Witness
+    model_options: Options,
+    entries: Sequence[Entry | None],
+    grid: Grid,
+    patch_size: int,
+    witness: Witness,
+    prefixes: Mapping[UUID, Prefix],
 ) -> Options:
-    """A copy of the model options under which calc_cond_batch perturbs prediction i as `entries[i]` says (None: not)."""
+    """A copy of the model options under which calc_cond_batch perturbs prediction i as `entries[i]` says (None: not).
+
+    prefixes: by cond, what the conditional pass had at the first perturbed layer; empty for a pass that runs whole.
+    """
     options = create_model_options_clone(model_options)
     transformer_options = options.setdefault("transformer_options", {})
     replace = transformer_options.setdefault("patches_replace", {}).setdefault("dit", {})
-    layers = {layer for entry in entries if entry for layer in entry.strengths.layers}
-    for layer in sorted(layers):
+    layers = sorted({layer for entry in entries if entry for layer in entry.strengths.layers})
+    for layer in layers:
         key = block_key(grid, layer)
-        replace[key] = partial(_perturbed_block, replace.get(key), layer, entries, witness)
+        replace[key] = PerturbedBlock(replace.get(key), layer, layer == layers[0], entries, witness)
+    if prefixes:
+        for layer in range(layers[0]):
+            key = block_key(grid, layer)
+            replace[key] = Skipped(replace.get(key))
     if grid.doubles and any(entry and entry.group.tokens == "image" for entry in entries):
         key = block_key(grid, 0)
-        replace[key] = partial(_text_recorder, replace.get(key))
+        replace[key] = TextRecorder(replace.get(key))
     comfy.patcher_extension.add_wrapper_with_key(
         comfy.patcher_extension.WrappersMP.APPLY_MODEL,
         "headhunter",
-        partial(_apply_model, entries, patch_size),
+        partial(_apply_model, entries, patch_size, prefixes),
         transformer_options,
     )
     return options
 
 
-def block_key(grid: Grid, layer: int) -> tuple[str, int]:
-    """The host's name of a layer; SD3's joint blocks are double blocks there too."""
-    if grid.kinds[layer] == "single":
-        return ("single_block", layer - grid.doubles)
-    return ("double_block", layer)
-
-
 def _apply_model(
     entries: Sequence[Entry | None],
     patch_size: int,
+    prefixes: Mapping[UUID, Prefix],
     executor: Any,
     x: Tensor,
     t: Tensor,
@@ -95,36 +104,53 @@ def _apply_model(
     transformer_options = transformer_options | {
         ENTRIES: chunks,
         PICTURE_TOKENS: -(-height // patch_size) * -(-width // patch_size),
+        PREFIX: joined(prefixes, transformer_options["uuids"], control) if prefixes else None,
         "cond_or_uncond": [0 if entries[chunk] else chunk for chunk in chunks],
     }
     return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
 
 
-def _text_recorder(previous: Callable | None, args: dict[str, Any], extra: dict[str, Any]) -> dict[str, Tensor]:
+class TextRecorder(BlockHook):
     """FLUX's first double block: keep the number of text tokens, which its single blocks are not told."""
-    args["transformer_options"][TEXT_TOKENS] = args["txt"].shape[1]
-    return previous(args, extra) if previous else extra["original_block"](args)
+
+    def __call__(self, args: Args, extra: Args) -> dict[str, Tensor]:
+        args["transformer_options"][TEXT_TOKENS] = args["txt"].shape[1]
+        return super().__call__(args, extra)
 
 
-def _perturbed_block(
-    previous: Callable | None,
-    layer: int,
-    entries: Sequence[Entry | None],
-    witness: Witness,
-    args: dict[str, Any],
-    extra: dict[str, Any],
-) -> dict[str, Tensor]:
-    """A block whose joint attention is perturbed."""
-    options = dict(args["transformer_options"])
-    img = args["img"]
-    # FLUX's single blocks have one stream, text and image together.
-    text = args["txt"].shape[1] if "txt" in args else options.get(TEXT_TOKENS, 0)
-    length = img.shape[1] + (text if "txt" in args else 0)
-    options["optimized_attention_override"] = partial(
-        _attention, options.get("optimized_attention_override"), layer, entries, witness, options, length, text
-    )
-    args = args | {"transformer_options": options}
-    return previous(args, extra) if previous else extra["original_block"](args)
+class PerturbedBlock(BlockHook):
+    """A block whose joint attention is perturbed; the first of a pass may start from the conditional pass's record."""
+
+    def __init__(
+        self,
+        previous: Callable | None,
+        layer: int,
+        first: bool,
+        entries: Sequence[Entry | None],
+        witness: Witness,
+    ):
+        super().__init__(previous)
+        self.layer = layer
+        self.first = first
+        self.entries = entries
+        self.witness = witness
+
+    def __call__(self, args: Args, extra: Args) -> dict[str, Tensor]:
+        if self.first:
+            args = started(args)
+        options = dict(args["transformer_options"])
+        text = args["txt"].shape[1] if "txt" in args else options.get(TEXT_TOKENS, 0)
+        options["optimized_attention_override"] = partial(
+            _attention,
+            options.get("optimized_attention_override"),
+            self.layer,
+            self.entries,
+            self.witness,
+            options,
+            tokens(args),
+            text,
+        )
+        return super().__call__(args | {"transformer_options": options}, extra)
 
 
 def _attention(

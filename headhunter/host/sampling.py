@@ -22,11 +22,14 @@ from torch import Tensor
 from ..grid import Grid
 from ..guidance import Group, guide
 from ..heads import Head, parse
+from .blocks import Args, BlockHook, block_key
 from .models import grid_of, transformer
-from .perturbed_pass import Entry, Options, Witness, block_key, perturbed_options
+from .perturbed_pass import Entry, Options, Witness, perturbed_options
+from .prefix import RECORDING, Prefix, Recorder, Recording, may_reuse
 from .strengths import LayerStrengths
 
 KEY = "headhunter"
+RECORD_KEY = "headhunter_record"
 RUN = "headhunter_run"
 POST_CFG = "sampler_post_cfg_function"
 
@@ -100,10 +103,15 @@ def _outer_sample(executor: Any, *args: Any, **kwargs: Any) -> Tensor:
     guider.model_options = create_model_options_clone(original)
     transformer_options = guider.model_options.setdefault("transformer_options", {})
     transformer_options[RUN] = run
+    replace = transformer_options.setdefault("patches_replace", {}).setdefault("dit", {})
     if may_skip_passes(guider.model_options):
-        replace = transformer_options.setdefault("patches_replace", {}).setdefault("dit", {})
         first = block_key(guidance.grid, 0)
-        replace[first] = partial(_probe, replace.get(first), run)
+        replace[first] = Probe(replace.get(first), run)
+    for layer in {entry.strengths.layers[0] for entry in guidance.live if entry.strengths.layers[0]}:
+        key = block_key(guidance.grid, layer)
+        replace[key] = Recorder(replace.get(key), layer)
+    for kind, wrapper in {WrappersMP.PREDICT_NOISE: _predict_noise, WrappersMP.APPLY_MODEL: _record}.items():
+        comfy.patcher_extension.add_wrapper_with_key(kind, RECORD_KEY, partial(wrapper, run), transformer_options)
     try:
         result = executor(*args, **kwargs)
     finally:
@@ -112,11 +120,43 @@ def _outer_sample(executor: Any, *args: Any, **kwargs: Any) -> Tensor:
     return result
 
 
-def _probe(previous: Callable | None, run: Run, args: dict[str, Any], extra: dict[str, Any]) -> dict[str, Tensor]:
+def _predict_noise(run: Run, executor: Any, x: Tensor, timestep: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """PREDICT_NOISE wrapper: a step begins."""
+    run.begin_step(executor.class_obj.inner_model, timestep, args[0] if args else kwargs.get("model_options") or {})
+    return executor(x, timestep, *args, **kwargs)
+
+
+def _record(
+    run: Run,
+    executor: Any,
+    x: Tensor,
+    t: Tensor,
+    c_concat: Any = None,
+    c_crossattn: Any = None,
+    control: Any = None,
+    transformer_options: Options | None = None,
+    **kwargs: Any,
+) -> Tensor:
+    """APPLY_MODEL wrapper: record what the conditional pass has at the layer where the perturbed pass will start."""
+    options = transformer_options or {}
+    recording = None if control is not None else run.recording(options)
+    result = executor(x, t, c_concat, c_crossattn, control, {**options, RECORDING: recording}, **kwargs)
+    if recording is not None:
+        run.prefixes |= recording.prefixes(options["uuids"])
+    return result
+
+
+class Probe(BlockHook):
     """The first block: note which conds' forwards really ran in this step."""
-    if not torch.compiler.is_compiling():
-        run.ran.update(args["transformer_options"].get("uuids", ()))
-    return previous(args, extra) if previous else extra["original_block"](args)
+
+    def __init__(self, previous: Callable | None, run: Run):
+        super().__init__(previous)
+        self.run = run
+
+    def __call__(self, args: Args, extra: Args) -> dict[str, Tensor]:
+        if not torch.compiler.is_compiling():
+            self.run.ran.update(args["transformer_options"].get("uuids", ()))
+        return super().__call__(args, extra)
 
 
 def may_skip_passes(model_options: Options) -> bool:
@@ -134,7 +174,10 @@ class Run:
         self.guidance = guidance
         self.guider = guider
         self.ran: set[uuid.UUID] = set()
-        self._together: tuple[list[Entry], list[Tensor]] | None = None
+        self.prefixes: dict[uuid.UUID, Prefix] = {}
+        self._active: list[Entry] | None = None
+        self._layer: int | None = None
+        self._together: list[Tensor] | None = None
         self._last: dict[Entry, Tensor] = {}
         self._evaluated = False
         self._witness = Witness()
@@ -143,8 +186,8 @@ class Run:
     def active(self, model: Any, sigma: Tensor) -> list[Entry]:
         """The live groups whose window holds this step; sigma is read from the device only where a window is set."""
         live = self.guidance.live
-        if self._together is not None:
-            return self._together[0]
+        if self._active is not None:
+            return self._active
         if not any(entry.group.windowed for entry in live):
             return list(live)
         value = float(sigma.max())
@@ -155,6 +198,29 @@ class Run:
 
         return [entry for entry in live if inside(entry.group)]
 
+    def begin_step(self, model: Any, sigma: Tensor, model_options: Options) -> None:
+        """Decide which groups act in this step, and from which layer on their passes may run (prefix reuse)."""
+        self.end_step()
+        self._active = self.active(model, sigma)
+        first = min((entry.strengths.layers[0] for entry in self._active), default=0)
+        self._layer = first if may_reuse(model_options, self.guidance.grid, first) else None
+
+    @property
+    def reuses(self) -> bool:
+        """Whether the conditional pass of this step is recorded for the perturbed passes."""
+        return self._layer is not None
+
+    def recording(self, transformer_options: Options) -> Recording | None:
+        """What a forward is to record: its conditional chunks, each the first time it is evaluated in a step.
+
+        Later evaluations of the same cond in the same step are other packs' (a skipped layer, another attention).
+        """
+        if self._layer is None:
+            return None
+        chunks = zip(transformer_options["cond_or_uncond"], transformer_options["uuids"], strict=True)
+        wanted = [index == 0 and cond not in self.prefixes for index, cond in chunks]
+        return Recording(self._layer, wanted) if any(wanted) else None
+
     def evaluate(
         self,
         model: Any,
@@ -164,12 +230,20 @@ class Run:
         x: Tensor,
         sigma: Tensor,
         options: Options,
+        prefixes: Mapping[uuid.UUID, Prefix] | None = None,
     ) -> list[Tensor]:
-        """x0 of each of `plain`, then of `perturbed` under each of `entries`, in as few model calls as the host allows."""
+        """x0 of each of `plain`, then of `perturbed` under each of `entries`, in as few model calls as the host allows.
+
+        prefixes: what the conditional pass of this step had at the first perturbed layer, by the conds of `perturbed`.
+        """
         guidance = self.guidance
         conds = [*plain, *(_own_uuids(perturbed, f"group {guidance.live.index(entry)}") for entry in entries)]
         slots = [None] * len(plain) + list(entries)
-        options = perturbed_options(options, slots, guidance.grid, guidance.patch_size, self._witness)
+        originals = [cond["uuid"] for cond in perturbed] * len(entries)
+        derived = [cond["uuid"] for group in conds[len(plain) :] for cond in group or ()]
+        known = {own: (prefixes or {}).get(other) for own, other in zip(derived, originals, strict=True)}
+        found = {own: prefix for own, prefix in known.items() if prefix is not None}
+        options = perturbed_options(options, slots, guidance.grid, guidance.patch_size, self._witness, found)
         return comfy.samplers.calc_cond_batch(model, conds, x, sigma, options)
 
     def evaluate_together(self, args: dict[str, Any]) -> list[Tensor]:
@@ -181,30 +255,33 @@ class Run:
             predictions = self.evaluate(model, conds, conds[0], active, x, sigma, options)
         else:
             predictions = comfy.samplers.calc_cond_batch(model, conds, x, sigma, options)
-        self._together = active, predictions[len(conds) :]
+        self._together = predictions[len(conds) :] if active else None
         return predictions[: len(conds)]
 
     def end_step(self) -> None:
         """Forget what belongs to this step alone."""
         self._together = None
+        self._active = None
+        self._layer = None
+        self.prefixes = {}
         self.ran.clear()
 
     def differences(self, args: dict[str, Any], active: list[Entry]) -> tuple[Tensor, list[Tensor]]:
         """The conditional prediction, and cond - perturbed of each active group."""
         positive, cond = self._conditional(args)
-        together = self._together
+        together, prefixes = self._together, self.prefixes
         skipped = together is None and not self._has_run(positive, args["model_options"])
         self.end_step()
         base = cond
         if together is not None:
-            perturbed = together[1]
+            perturbed = together
         elif cond is not None and skipped and all(entry in self._last for entry in active):
             return cond, [self._last[entry] for entry in active]
         else:
             # Where the guider gave no prediction of the conditional, or a cache gave it, it is evaluated beside the perturbed.
             plain = [_own_uuids(positive, "cond")] if cond is None or skipped else []
             evaluated = self.evaluate(
-                args["model"], plain, positive, active, args["input"], args["sigma"], args["model_options"]
+                args["model"], plain, positive, active, args["input"], args["sigma"], args["model_options"], prefixes
             )
             base, perturbed = evaluated[0] if plain else cond, evaluated[len(plain) :]
             cond = base if cond is None else cond

@@ -1,0 +1,48 @@
+"""Tiny models, guided and sampled as a workflow does: what several tests of the guidance use."""
+
+from __future__ import annotations
+
+import comfy.patcher_extension
+import comfy.samplers
+import tiny
+import torch
+from comfy_extras.nodes_custom_sampler import RandomNoise, SamplerCustomAdvanced
+from headhunter_pack.nodes import HeadHunterSoftPAG
+
+MODELS = {
+    "sd3": (lambda: tiny.sd3(), tiny.POOLED),
+    "dual": (lambda: tiny.sd3(dual=(0, 1)), tiny.POOLED),
+    "flux": (lambda: tiny.flux(), 768),
+}
+
+
+def soft_pag(model, heads="L1, L3H0", scale=3.0, strength=0.6, **settings):
+    return HeadHunterSoftPAG.execute(model, heads, scale, strength, **settings)[0]
+
+
+def counted(model, calls: list[int]):
+    """A clone whose forwards each append their number of batch rows."""
+
+    def count(executor, x, *args, **kwargs):
+        calls.append(x.shape[0])
+        return executor(x, *args, **kwargs)
+
+    clone = model.clone()
+    clone.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.APPLY_MODEL, "test count", count)
+    return clone
+
+
+def custom(guider, steps=3, seed=7, latent=None):
+    """Through SamplerCustomAdvanced, as a workflow does; gives the latent."""
+    noise = tiny.host_node(RandomNoise, seed)
+    model = guider.model_patcher
+    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", steps)
+    latent = {"samples": tiny.latent()} if latent is None else latent
+    with torch.inference_mode():
+        return tiny.host_node(
+            SamplerCustomAdvanced, noise, guider, comfy.samplers.sampler_object("euler"), sigmas, latent
+        )["samples"]
+
+
+def close(one, other, tolerance=1e-5):
+    return (one - other).norm() / other.norm() < tolerance
