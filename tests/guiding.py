@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import comfy.controlnet
+import comfy.ops
 import comfy.patcher_extension
 import comfy.samplers
 import tiny
 import torch
+from comfy.cldm.mmdit import ControlNet
 from comfy_extras.nodes_custom_sampler import RandomNoise, SamplerCustomAdvanced
 from headhunter_pack.nodes import HeadHunterSoftPAG
 
@@ -46,3 +49,19 @@ def custom(guider, steps=3, seed=7, latent=None):
 
 def close(one, other, tolerance=1e-5):
     return (one - other).norm() / other.norm() < tolerance
+
+
+def with_controlnet(model, positive):
+    """`positive` with a real SD3 ControlNet of random weights, and a list that gets an item at each of its forwards."""
+    config = model.model.model_config.unet_config
+    network = ControlNet(num_blocks=2, operations=comfy.ops.disable_weight_init, device="cpu", **config)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            torch.nn.init.normal_(parameter, std=0.05)
+        torch.nn.init.normal_(network.pos_embed)
+    calls: list[int] = []
+    network.register_forward_hook(lambda *_: calls.append(1))
+    control = comfy.controlnet.ControlNet(network, compression_ratio=1, load_device=torch.device("cpu"))
+    hint = torch.rand(1, 16, 8, 8, generator=torch.Generator().manual_seed(0))
+    control = control.set_cond_hint(hint, 1.0, (0.0, 1.0))
+    return [[positive[0][0], positive[0][1] | {"control": control, "control_apply_to_uncond": False}]], calls

@@ -3,21 +3,18 @@
 import logging
 from types import SimpleNamespace
 
-import comfy.controlnet
-import comfy.ops
 import comfy.patcher_extension
 import comfy.samplers
 import oracle
 import pytest
 import tiny
 import torch
-from comfy.cldm.mmdit import ControlNet as ControlNetMMDiT
 from comfy.ldm.modules.attention import attention_pytorch
 from comfy_api.torch_helpers import set_torch_compile_wrapper
 from comfy_extras.nodes_custom_sampler import BasicGuider, CFGGuider, DualCFGGuider
 from comfy_extras.nodes_easycache import EasyCacheNode
 from comfy_extras.nodes_perpneg import PerpNegGuider
-from guiding import MODELS, close, counted, custom, soft_pag
+from guiding import MODELS, close, counted, custom, soft_pag, with_controlnet
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import Head, HeadTextError
 from headhunter_pack.headhunter.host.models import UnsupportedModel
@@ -282,23 +279,9 @@ def test_inpainting_mask_is_honoured(sd3):
 
 def test_controlnet_acts_in_the_perturbed_pass_too(sd3):
     """A real SD3 ControlNet of random weights; its forwards are counted."""
-    network = sd3.model.model.diffusion_model
-    config = sd3.model.model.model_config.unet_config
-    operations = comfy.ops.disable_weight_init
-    control_network = ControlNetMMDiT(num_blocks=2, operations=operations, device="cpu", **config)
-    with torch.no_grad():
-        for parameter in control_network.parameters():
-            torch.nn.init.normal_(parameter, std=0.05)
-        torch.nn.init.normal_(control_network.pos_embed)
-    calls = []
-    control_network.register_forward_hook(lambda *_: calls.append(1))
-    control = comfy.controlnet.ControlNet(control_network, compression_ratio=1, load_device=torch.device("cpu"))
-    control = control.set_cond_hint(
-        torch.rand(1, 16, 8, 8, generator=torch.Generator().manual_seed(0)), 1.0, (0.0, 1.0)
-    )
-    positive = [[sd3.positive[0][0], sd3.positive[0][1] | {"control": control, "control_apply_to_uncond": False}]]
+    positive, calls = with_controlnet(sd3.model, sd3.positive)
     plain = tiny.sample(sd3.model, positive, sd3.negative, 1.0)
-    assert len(calls) == 3 and network is not control_network
+    assert len(calls) == 3
     calls.clear()
     guided = tiny.sample(soft_pag(sd3.model), positive, sd3.negative, 1.0)
     assert len(calls) == 6

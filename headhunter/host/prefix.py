@@ -73,9 +73,7 @@ class Recording:
             return {}
         imgs = self.img.chunk(len(wanted))
         txts = [None] * len(wanted) if self.txt is None else self.txt.chunk(len(wanted))
-        return {
-            uuid: Prefix(self.layer, img, txt) for uuid, img, txt in zip(wanted, imgs, txts, strict=True)
-        }
+        return {uuid: Prefix(self.layer, img, txt) for uuid, img, txt in zip(wanted, imgs, txts, strict=True)}
 
 
 class Recorder(BlockHook):
