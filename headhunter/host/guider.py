@@ -35,7 +35,7 @@ class HeadHunterGuider(comfy.samplers.CFGGuider):
         run = model_options.get("transformer_options", {}).get(RUN)
         apart = SLOT in model_options or may_skip_passes(model_options)
         # With prefix reuse the conditional pass comes first and saves blocks; without, one call with all rows saves calls.
-        if run is not None and not apart and not run.reuses:
+        if run is not None and not apart and run.layer is None:
             # The slot is set in a copy for this one prediction, so that the host's own order of hooks is kept.
             def together(args: dict[str, Any]) -> list[Tensor]:
                 return run.evaluate_together(args | {"model_options": model_options})

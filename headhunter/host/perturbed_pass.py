@@ -104,7 +104,7 @@ def _apply_model(
     transformer_options = transformer_options | {
         ENTRIES: chunks,
         PICTURE_TOKENS: -(-height // patch_size) * -(-width // patch_size),
-        PREFIX: joined(prefixes, transformer_options["uuids"], control) if prefixes else None,
+        PREFIX: joined(prefixes, transformer_options["uuids"], x.shape[0] // len(chunks)) if prefixes else None,
         "cond_or_uncond": [0 if entries[chunk] else chunk for chunk in chunks],
     }
     return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)

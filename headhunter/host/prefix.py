@@ -44,6 +44,10 @@ class Prefix:
         length = self.img.shape[1] + (0 if self.txt is None else self.txt.shape[1])
         return self.img.shape[0] == img.shape[0] and length == tokens(args) and self.img.device == img.device
 
+    def to(self, device: torch.device) -> Prefix:
+        """The same on another device."""
+        return Prefix(self.layer, self.img.to(device), None if self.txt is None else self.txt.to(device))
+
     def put(self, args: Args) -> Args:
         """A block's args with the record in place of its input."""
         return args | {"img": self.img} | ({} if self.txt is None else {"txt": self.txt})
@@ -113,18 +117,25 @@ def may_reuse(model_options: Options, grid: Grid, layer: int) -> bool:
     then runs several times a step), or on several GPUs.
     """
     options = model_options.get("transformer_options", {})
-    if layer == 0 or options.get(REUSE) is False or SLOT in model_options or "multigpu_clones" in model_options:
-        return False
-    if model_options.get("context_handler") is not None:
+    if layer == 0 or options.get(REUSE) is False or not shares_calls(model_options):
         return False
     replacements = options.get("patches_replace", {}).get("dit", {})
     return not any(foreign(replacements, block_key(grid, earlier)) for earlier in range(layer))
 
 
-def joined(prefixes: Mapping[UUID, Prefix], uuids: Sequence[UUID], control: Any) -> Prefix | None:
-    """The records of a forward's chunks as one; None where one is missing, or a ControlNet adds to the blocks."""
+def shares_calls(model_options: Options) -> bool:
+    """Whether each cond is evaluated by the host itself, once a step, whole, and on one device."""
+    slot, handler = model_options.get(SLOT), model_options.get("context_handler")
+    return slot is None and handler is None and "multigpu_clones" not in model_options
+
+
+def joined(prefixes: Mapping[UUID, Prefix], uuids: Sequence[UUID], rows: int) -> Prefix | None:
+    """The records of a forward's chunks as one; None where one is missing, or they have different tokens.
+
+    rows: of each chunk; a record of one row stands for all of them (a hunt's first step).
+    """
     parts = [prefixes.get(uuid) for uuid in uuids]
-    if control is not None or any(part is None for part in parts):
+    if any(part is None for part in parts):
         return None
     found = [part for part in parts if part is not None]
     if len({(part.layer, part.txt is None) for part in found}) > 1 or len({part.img.shape[1:] for part in found}) > 1:
@@ -133,4 +144,8 @@ def joined(prefixes: Mapping[UUID, Prefix], uuids: Sequence[UUID], control: Any)
     if len({txt.shape[1:] for txt in txts}) > 1:
         return None
     # cat copies: the record is used again where a second call shares it, and some blocks add in place.
-    return Prefix(found[0].layer, torch.cat([part.img for part in found]), torch.cat(txts) if txts else None)
+    return Prefix(found[0].layer, _rows([part.img for part in found], rows), _rows(txts, rows) if txts else None)
+
+
+def _rows(parts: Sequence[Tensor], rows: int) -> Tensor:
+    return torch.cat([part.expand(rows, -1, -1) if part.shape[0] == 1 else part for part in parts])

@@ -137,7 +137,10 @@ def _record(
     transformer_options: Options | None = None,
     **kwargs: Any,
 ) -> Tensor:
-    """APPLY_MODEL wrapper: record what the conditional pass has at the layer where the perturbed pass will start."""
+    """APPLY_MODEL wrapper: record what the conditional pass has at the layer where the perturbed pass will start.
+
+    Not with a ControlNet, which adds to the blocks from outside of them.
+    """
     options = transformer_options or {}
     recording = None if control is not None else run.recording(options)
     result = executor(x, t, c_concat, c_crossattn, control, {**options, RECORDING: recording}, **kwargs)
@@ -168,15 +171,19 @@ def may_skip_passes(model_options: Options) -> bool:
 
 
 class Run:
-    """What one sampling remembers: the last differences, whether anything had an effect, and what ran in this step."""
+    """What one sampling remembers: the last differences, whether anything had an effect, and what ran in this step.
+
+    ran: the conds whose forwards ran, where a cache could have skipped them. layer: where the perturbed passes of this
+    step start (prefix reuse), None for the beginning. prefixes: what the conditional pass had there, by cond.
+    """
 
     def __init__(self, guidance: HeadGuidance, guider: comfy.samplers.CFGGuider | None):
         self.guidance = guidance
         self.guider = guider
         self.ran: set[uuid.UUID] = set()
         self.prefixes: dict[uuid.UUID, Prefix] = {}
+        self.layer: int | None = None
         self._active: list[Entry] | None = None
-        self._layer: int | None = None
         self._together: list[Tensor] | None = None
         self._last: dict[Entry, Tensor] = {}
         self._evaluated = False
@@ -203,23 +210,18 @@ class Run:
         self.end_step()
         self._active = self.active(model, sigma)
         first = min((entry.strengths.layers[0] for entry in self._active), default=0)
-        self._layer = first if may_reuse(model_options, self.guidance.grid, first) else None
-
-    @property
-    def reuses(self) -> bool:
-        """Whether the conditional pass of this step is recorded for the perturbed passes."""
-        return self._layer is not None
+        self.layer = first if may_reuse(model_options, self.guidance.grid, first) else None
 
     def recording(self, transformer_options: Options) -> Recording | None:
         """What a forward is to record: its conditional chunks, each the first time it is evaluated in a step.
 
         Later evaluations of the same cond in the same step are other packs' (a skipped layer, another attention).
         """
-        if self._layer is None:
+        if self.layer is None:
             return None
         chunks = zip(transformer_options["cond_or_uncond"], transformer_options["uuids"], strict=True)
         wanted = [index == 0 and cond not in self.prefixes for index, cond in chunks]
-        return Recording(self._layer, wanted) if any(wanted) else None
+        return Recording(self.layer, wanted) if any(wanted) else None
 
     def evaluate(
         self,
@@ -262,7 +264,7 @@ class Run:
         """Forget what belongs to this step alone."""
         self._together = None
         self._active = None
-        self._layer = None
+        self.layer = None
         self.prefixes = {}
         self.ran.clear()
 

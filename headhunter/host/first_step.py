@@ -1,0 +1,65 @@
+"""A hunt's first steps: all candidates of a pair start from the same noise, so its conditional pass is made once.
+
+Exact but for rounding: one row is evaluated where a batch would be. Kept for each pair: the host's predictions, and what
+the conditional pass had at the layer where the perturbed passes start (prefix reuse).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import comfy.model_management
+from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
+from torch import Tensor
+
+from .prefix import Prefix, shares_calls
+from .prompts import Pair
+from .sampling import RUN, may_skip_passes
+
+
+@dataclass(frozen=True)
+class FirstStep:
+    """One pair's: `layer` where the perturbed passes start, or None; predictions [1, C, h, w] of each of the host's conds."""
+
+    layer: int | None
+    predictions: list[Tensor]
+    prefixes: list[Prefix | None]
+
+
+class FirstSteps:
+    """Those of all pairs that a generator has made pictures of."""
+
+    def __init__(self) -> None:
+        self._kept: dict[int, FirstStep] = {}
+
+    def shared(self, model: ModelPatcher, pair: Pair) -> ModelPatcher:
+        """A clone for one sampling of the pair, whose rows must all start from the same noise."""
+        clone = model.clone()
+        clone.add_wrapper_with_key(
+            WrappersMP.CALC_COND_BATCH, "headhunter", partial(self._evaluate, id(pair), iter([True]))
+        )
+        return clone
+
+    def _evaluate(
+        self, key: int, first: Any, executor: Any, model: Any, conds: Any, x: Tensor, timestep: Tensor, options: Any
+    ) -> list[Tensor]:
+        """CALC_COND_BATCH wrapper; `first` gives True once."""
+        if not next(first, False) or may_skip_passes(options) or not shares_calls(options):
+            return executor(model, conds, x, timestep, options)
+        run = options.get("transformer_options", {}).get(RUN)
+        layer = run.layer if run else None
+        uuids = [cond["uuid"] for cond in conds[0] or ()]
+        kept = self._kept.get(key)
+        if kept is None or layer not in (None, kept.layer):
+            predictions = executor(model, conds, x[:1], timestep[:1], options)
+            prefixes = [run.prefixes.get(uuid) if run else None for uuid in uuids]
+            keep = comfy.model_management.intermediate_device()
+            kept = FirstStep(layer, [one.to(keep) for one in predictions], [one and one.to(keep) for one in prefixes])
+            self._kept[key] = kept
+        elif layer is not None:
+            known = zip(uuids, kept.prefixes, strict=True)
+            run.prefixes |= {uuid: prefix.to(x.device) for uuid, prefix in known if prefix is not None}
+        return [one.to(x.device).expand_as(x).clone() for one in kept.predictions]
