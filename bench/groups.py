@@ -1,0 +1,56 @@
+"""[groups] What several groups cost: ours, and as many stacked core guidance nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+import baselines
+from guidance import doubles, one_head
+from headhunter_pack.headhunter.host.models import grid_of
+from steps import step_seconds
+from subjects import Subject
+from timing import ratio, side_by_side
+
+COUNTS = (1, 2, 4)
+
+
+def measure(subject: Subject, rounds: int, steps: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Step times over that without guidance; the groups' layers lie at L/2 and after it."""
+    grid = grid_of(subject.model)
+    half = grid.layers // 2
+    layers = [half + number * max(1, half // 4) % max(1, grid.layers - half) for number in range(max(COUNTS))]
+    cases: dict[str, Any] = {"no guidance": subject.model}
+    for count in COUNTS:
+        mine, whole, core = subject.model, subject.model, subject.model
+        for layer in layers[:count]:
+            mine = baselines.ours(mine, one_head(layer), scale=3.0 / count)
+            whole = baselines.ours(whole, one_head(layer), reuse=False, scale=3.0 / count)
+            core = baselines.skip_layer(core, [layer], doubles(grid), scale=3.0 / count)
+        cases |= {f"ours {count}": mine, f"ours {count}, no prefix reuse": whole, f"core {count}": core}
+    times = side_by_side(
+        {name: lambda model=model: step_seconds(subject, model, 1.0, steps) for name, model in cases.items()},
+        rounds,
+        say,
+    )
+    rows = [
+        {"case": name, "seconds": median(times[name]), "ratio": asdict(ratio(times[name], times["no guidance"]))}
+        for name in cases
+    ]
+    return {"model": subject.what, "layers": layers, "rows": rows}
+
+
+def table(part: dict[str, Any]) -> str:
+    """For the terminal."""
+    by_name = {row["case"]: row["ratio"] for row in part["rows"]}
+    lines = [f"{part['model']}, groups on layers {part['layers']}: step, over no guidance"]
+    lines.append(f"{'groups':<8}{'ours':<24}{'ours, no prefix reuse':<24}{'stacked core SkipLayerGuidanceDiT':<24}")
+    for count in COUNTS:
+        cells = [by_name[name] for name in (f"ours {count}", f"ours {count}, no prefix reuse", f"core {count}")]
+        lines.append(
+            f"{count:<8}"
+            + "".join(f"{one['median']:.2f} ({one['low']:.2f} to {one['high']:.2f})".ljust(24) for one in cells)
+        )
+    return "\n".join(lines)

@@ -1,0 +1,122 @@
+"""The measuring itself, in the host's Python: called by bench/__main__.py."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import loading
+
+FORMAT = "headhunter-bench/1"
+PARTS = ("guidance", "groups", "hunt", "scaling", "grid", "startup")
+STARTED = time.monotonic()
+
+
+def say(text: str) -> None:
+    """One line of progress on stderr, with the seconds since the start."""
+    print(f"[bench {time.monotonic() - STARTED:4.0f} s] {text}", file=sys.stderr, flush=True)
+
+
+def options() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python bench", description="What guidance and hunts cost, each ratio side by side in one run."
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every number there")
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be given again")
+    parser.add_argument(
+        "--model", action="append", choices=("tiny", "sd3", "flux"), help="only this model; may be given again"
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="repeats of each case (default: 5)")
+    parser.add_argument(
+        "--quick", action="store_true", help="the tiny model, one round, small hunts: a check, not a measurement"
+    )
+    return parser.parse_args()
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    import torch
+    from comfyui_version import __version__ as comfyui
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    found = {
+        "gpu": gpu,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "cpu": platform.processor() or platform.machine(),
+    }
+    return found | {"python": platform.python_version(), "torch": torch.__version__, "comfyui": comfyui}
+
+
+def main() -> int:
+    """Measures what the command line asks for; prints tables, and writes the JSON file."""
+    chosen = options()
+    loading.load()
+    import grid
+    import groups
+    import guidance
+    import hunt
+    import scaling
+    import startup
+    import subjects
+
+    rounds = 1 if chosen.quick else chosen.rounds
+    wanted = chosen.part or PARTS
+    result: dict[str, Any] = {"format": FORMAT, "machine": machine()}
+    print(f"ComfyUI {result['machine']['comfyui']}, torch {result['machine']['torch']}, "
+          f"{result['machine']['gpu'] or str(result['machine']['cores']) + ' CPU cores'}")  # fmt: skip
+    for name in ("guidance", "groups"):
+        if name in wanted:
+            part = {"guidance": guidance, "groups": groups}[name]
+            result[name] = {}
+            for key, make in subjects.subjects(chosen.quick).items():
+                if chosen.model and key not in chosen.model:
+                    continue
+                say(f"{name}: making the model {key}")
+                subject = make()
+                steps = 2 if chosen.quick or key != "tiny" else 8
+                result[name][key] = part.measure(subject, rounds, steps, prefixed(f"{name}, {key}"))
+                show(name, part.table(result[name][key]))
+                del subject
+    others: dict[str, Callable[[], tuple[Any, str]]] = {
+        "hunt": lambda: both(hunt.measure(**(hunt.QUICK if chosen.quick else {})), hunt.text),
+        "scaling": lambda: both(scaling.measure(prefixed("scaling")), scaling.table),
+        "grid": lambda: both(grid.measure(rounds, prefixed("grid")), grid.table),
+        "startup": lambda: both(startup.measure(rounds, prefixed("startup")), startup.table),
+    }
+    for name, measure in others.items():
+        if name in wanted:
+            say(name)
+            result[name], text = measure()
+            show(name, text)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        say(f"written to {chosen.json}")
+    return 0
+
+
+def both(part: Any, text: Callable[[Any], str]) -> tuple[Any, str]:
+    """A part and its text."""
+    return part, text(part)
+
+
+def prefixed(name: str) -> Callable[[str], None]:
+    """`say` with a name before it."""
+    return lambda text: say(f"{name}: {text}")
+
+
+def show(name: str, text: str) -> None:
+    """A table under its name."""
+    print(f"\n[{name}] {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""Times of several cases, measured side by side: in turns, each round in another order, as ratios within a round."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Median, lowest and highest of a case's ratios to the baseline of the same round."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+def seconds(run: Callable[[], Any]) -> float:
+    """Wall time of one call, the device's work included."""
+    synchronize()
+    started = time.perf_counter()
+    run()
+    synchronize()
+    return time.perf_counter() - started
+
+
+def synchronize() -> None:
+    """Waits for the GPU, where there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def side_by_side(
+    cases: Mapping[str, Callable[[], float]], rounds: int, say: Callable[[str], None]
+) -> dict[str, list[float]]:
+    """Runs each case (which gives its own seconds) once a round, after one round that is not counted."""
+    names = list(cases)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(-1, rounds):
+        for place in range(len(names)):
+            name = names[(place + max(number, 0)) % len(names)]
+            value = cases[name]()
+            if number >= 0:
+                times[name].append(value)
+        say("warm" if number < 0 else f"round {number + 1} of {rounds}")
+    return times
+
+
+def ratio(times: list[float], baseline: list[float]) -> Ratio:
+    """Of the same rounds."""
+    ratios = [one / other for one, other in zip(times, baseline, strict=True)]
+    return Ratio(median(ratios), min(ratios), max(ratios))

@@ -1,0 +1,56 @@
+"""`python bench --quick`: every part runs, and writes what README and docs read. Its numbers are not tested: benchmarks are no tests."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def result(host, tmp_path_factory):
+    """The JSON file of a quick run of the parts that need no server."""
+    file = tmp_path_factory.mktemp("bench") / "bench.json"
+    parts = [word for name in ("guidance", "groups", "scaling", "grid") for word in ("--part", name)]
+    command = [str(host.python), str(ROOT / "bench"), "--quick", *parts, "--json", str(file)]
+    env = os.environ | {"COMFYUI_PATH": str(host.comfyui)}
+    run = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-4000:]
+    assert all(f"[{name}]" in run.stdout for name in ("guidance", "groups", "scaling", "grid"))
+    return json.loads(file.read_text())
+
+
+def test_guidance(result):
+    part = result["guidance"]["tiny"]
+    rows = {row["case"]: row for row in part["rows"]}
+    assert rows["no guidance"]["ratio"] == {"median": 1.0, "low": 1.0, "high": 1.0}
+    starts = [row["layer"] for row in part["rows"] if "layer" in row]
+    assert starts == [0, 1, 2, 3]
+    assert [row["goal"] for row in part["rows"] if "layer" in row] == [1.03, 0.78, 0.53, 0.28]
+    # What must be done is counted, not timed: a later start needs fewer operations, and explicit maps more memory.
+    floors = [rows[f"SoftPAG from layer {name}"]["floor_seconds"] for name in ("0", "L/4", "L/2", "3L/4")]
+    assert floors == sorted(floors, reverse=True) and floors[0] < 2.1 * rows["no guidance"]["floor_seconds"]
+    assert rows["attention maps, layer L/2"]["floor_seconds"] == rows["SoftPAG from layer L/2"]["floor_seconds"]
+    assert part["layer"]["goal"] == 1.05
+
+
+def test_groups(result):
+    cases = [row["case"] for row in result["groups"]["tiny"]["rows"]]
+    assert cases == ["no guidance"] + [
+        f"{who} {n}{how}" for n in (1, 2, 4) for who, how in (("ours", ""), ("ours", ", no prefix reuse"), ("core", ""))
+    ]
+
+
+def test_scaling(result):
+    rows = {row["search"]: row for row in result["scaling"]["rows"]}
+    style = rows["SD3-medium, a style, 1024 px"]["plans"]
+    assert style["the paper"]["images"] == 14400
+    for name in ("SD3-medium, a style, 1024 px", "FLUX.1-dev, a style, 512 px"):
+        assert rows[name]["plans"]["attribution"]["share"] <= 1 / 30
+
+
+def test_grid(result):
+    assert result["grid"]["heads"] == 1368
