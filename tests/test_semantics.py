@@ -456,11 +456,7 @@ def test_attention_masks(flux, kind):
 @pytest.mark.parametrize("guider", ["stock", "ours"])
 @pytest.mark.parametrize("window", [(0.0, 1.0), (0.45, 0.9)])
 def test_easy_cache(flux, guider, window):
-    """Guided with the cache stays as close to guided without it as the cache lets the unguided stay.
-
-    Measured here on this model: the cache's own error 50, ours 50; with a fresh perturbed pass against a cached
-    conditional prediction 86 to 94, and the same where the perturbed pass keeps the conditional's uuid.
-    """
+    """Guided with the cache stays as close to guided without it as the cache lets the unguided stay (`-rP` prints both)."""
     steps, ran = 20, []
     with torch.no_grad():
         for parameter in flux.model.model.diffusion_model.final_layer.parameters():
@@ -484,6 +480,8 @@ def test_easy_cache(flux, guider, window):
     assert len(ran) < 0.8 * steps, "the cache skipped too little for this test to show anything"
     cached_guided = run(cached, "L0, L3")
     baseline, effect = (cached_unguided - unguided).norm(), (guided - unguided).norm()
-    assert effect > 0.05 * baseline
-    assert (cached_guided - guided).norm() < 1.2 * baseline
+    ours = (cached_guided - guided).norm()
+    print(f"the cache's own error {baseline:.1f}, ours {ours:.1f}, the guidance's effect {effect:.1f}")
+    assert not close(guided, unguided, 1e-3)
+    assert ours < 1.2 * baseline
     assert ((cached_guided - cached_unguided) - (guided - unguided)).norm() < effect
