@@ -103,8 +103,11 @@ def _heat(draw: ImageDraw.ImageDraw, hunt: Hunt, grid: Grid, corner: tuple[int, 
     left, top = corner
     draw.text((left, top - 28), "Round 1: each head against the set before it", TEXT, font(16))
     values: dict[Head, float] = {}
+    predicted: set[Head] = set()
     if hunt.rounds and hunt.before:
         values = {head: measured.minus(hunt.before).mean for head, measured in hunt.rounds[0].candidates.items()}
+        predicted = set(hunt.rounds[0].attributions) - set(values)
+        values |= {head: hunt.rounds[0].attributions[head] for head in predicted}
     largest = max((abs(value) for value in values.values() if math.isfinite(value)), default=0.0) or 1.0
     chosen = {head: round.number for round in hunt.rounds for head in round.chosen}
     top += 18
@@ -119,10 +122,11 @@ def _heat(draw: ImageDraw.ImageDraw, hunt: Hunt, grid: Grid, corner: tuple[int, 
         for head in range(grid.heads):
             x = left + head * cell[0]
             place = Head(layer, head)
-            known = place in values
-            draw.rectangle(
-                (x + 1, y + 1, x + cell[0] - 2, y + cell[1] - 2), ramp(values[place] / largest) if known else None, LINE
-            )
+            colour = ramp(values[place] / largest) if place in values else None
+            box = (x + 1, y + 1, x + cell[0] - 2, y + cell[1] - 2)
+            draw.rectangle(box, None if place in predicted else colour, LINE)
+            if place in predicted:
+                draw.ellipse(_middle(box, min(cell) * 0.5), colour)
             if place in chosen:
                 draw.rectangle((x, y, x + cell[0] - 1, y + cell[1] - 1), None, ACCENT, 2)
                 draw.text(
@@ -133,10 +137,18 @@ def _heat(draw: ImageDraw.ImageDraw, hunt: Hunt, grid: Grid, corner: tuple[int, 
                     anchor="mm",
                 )
     bottom = top + grid.layers * cell[1] + 34
-    _legend(draw, (left, bottom), min(260, grid.heads * cell[0]), largest)
+    _legend(draw, (left, bottom), min(260, grid.heads * cell[0]), largest, bool(predicted))
 
 
-def _legend(draw: ImageDraw.ImageDraw, corner: tuple[int, int], width: int, largest: float) -> None:
+def _middle(box: tuple[float, float, float, float], size: float) -> tuple[float, float, float, float]:
+    """A square of this size in the middle of a box."""
+    x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    return x - size / 2, y - size / 2, x + size / 2, y + size / 2
+
+
+def _legend(
+    draw: ImageDraw.ImageDraw, corner: tuple[int, int], width: int, largest: float, predicted: bool
+) -> None:
     left, top = corner
     for x in range(width):
         draw.line((left + x, top, left + x, top + 12), ramp(2 * x / max(1, width - 1) - 1))
@@ -145,6 +157,9 @@ def _legend(draw: ImageDraw.ImageDraw, corner: tuple[int, int], width: int, larg
         draw.text((left + share * width, top + 16), f"{value:+.3g}" if value else "0", DIM, font(12), anchor=anchor)
     draw.rectangle((left, top + 42, left + 16, top + 56), None, ACCENT, 2)
     draw.text((left + 24, top + 49), "chosen, with its round", DIM, font(13), anchor="lm")
+    if predicted:
+        draw.ellipse((left + 184, top + 43, left + 196, top + 55), MIDDLE, DIM)
+        draw.text((left + 204, top + 49), "predicted, not measured", DIM, font(13), anchor="lm")
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["joint", "double", "single"]
 
@@ -49,6 +49,11 @@ class Grid:
 
     def __str__(self) -> str:
         return f"{self.model} ({self.layers} layers x {self.heads} heads)"
+
+
+def describe(grid: Grid) -> dict[str, Any]:
+    """A grid as JSON data for the page: {model, layers, heads, kinds: the kind of each layer}."""
+    return {"model": grid.model, "layers": grid.layers, "heads": grid.heads, "kinds": list(grid.kinds)}
 
 
 def sd3_grid(layers: int, heads: int, dual: bool) -> Grid:

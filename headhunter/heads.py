@@ -12,7 +12,7 @@ The same table of cases, tests/data/heads_cases.json, drives this parser and the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,6 +39,31 @@ class Head(NamedTuple):
 
 HeadSet = dict[Head, "float | None"]
 """Heads with their own strength in -1..1, or None for the node's strength."""
+
+
+class WithStrengths(frozenset[Head]):
+    """A set of heads that has a strength of its own for each, -1..1; not equal to the same heads without."""
+
+    strengths: Mapping[Head, float]
+
+    def __new__(cls, strengths: Mapping[Head, float]) -> WithStrengths:
+        made = super().__new__(cls, strengths)
+        made.strengths = dict(strengths)
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, WithStrengths) and self.strengths == other.strengths
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.strengths.items()))
+
+
+def head_set(heads: Iterable[Head]) -> HeadSet:
+    """Heads as a head set: with their own strengths where they have some, else with the node's."""
+    return dict(heads.strengths) if isinstance(heads, WithStrengths) else dict.fromkeys(heads)
 
 
 class HeadTextError(ValueError):

@@ -77,7 +77,7 @@ def parse_preset(text: str) -> Preset:
     if len(text) > MAX_BYTES:
         raise PresetError(f"over {MAX_BYTES} characters, the most that is read")
     try:
-        data = json.loads(text)
+        data = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
         raise PresetError("not a preset: nested too deeply") from None
     except ValueError as error:
@@ -159,6 +159,10 @@ def file_name(name: str) -> str:
     return stem + ".json"
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
 def _group_data(group: Group) -> dict[str, Any]:
     data: dict[str, Any] = {key: getattr(group, key) for key in Group.__dataclass_fields__ if key != "temperature"}
     data["window"] = list(group.window)
@@ -179,8 +183,9 @@ def _text(data: Mapping[str, Any], name: str, limit: int) -> str:
 def _grid(value: object) -> tuple[int, int]:
     if isinstance(value, dict):
         sides = value.get("layers"), value.get("heads")
-        if all(type(side) is int and 1 <= side <= MAX_SIDE for side in sides):
-            return sides  # type: ignore[return-value]
+        # 24.0 is the same JSON number as 24.
+        if all(type(side) in (int, float) and 1 <= side <= MAX_SIDE and side == int(side) for side in sides):  # type: ignore
+            return int(sides[0]), int(sides[1])  # type: ignore[arg-type]
     raise PresetError(f'grid should be {{"layers": n, "heads": m}}, each from 1 to {MAX_SIDE}')
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .grid import Grid
-from .hunt import Hunt, Measured, rank
+from .heads import format_heads, head_set
+from .hunt import Hunt, Measured, Round, Signed, rank
 
 FORMAT = "headhunter-report/1"
 
@@ -41,9 +42,29 @@ def report_of(hunt: Hunt, grid: Grid, heads: str, about: Mapping[str, Any]) -> d
                 "candidates": [
                     {"head": _name(head), **_measured(round.candidates[head])} for head in rank(round.candidates)
                 ],
+                **({"attributions": _attributions(round)} if round.attributions else {}),
             }
             for round in hunt.rounds
         ],
+        **({"signed": _signed(hunt, hunt.signed, grid)} if hunt.signed else {}),
+    }
+
+
+def _attributions(round: Round) -> dict[str, float]:
+    """Predicted change of the mean score by head, best first."""
+    best = sorted(round.attributions, key=lambda head: (-round.attributions[head], head))
+    return {_name(head): round.attributions[head] for head in best}
+
+
+def _signed(hunt: Hunt, signed: Signed, grid: Grid) -> dict[str, Any]:
+    """All heads with signed strengths; `against_heads` is their score minus that of the heads found, paired."""
+    against = signed.measured.minus(hunt.rounds[-1].joint)
+    return {
+        "heads": format_heads(head_set(signed.heads), grid),
+        "measured": _measured(signed.measured),
+        "gain": _measured(signed.gain),
+        "against_heads": _measured(against),
+        "better": against.mean > 0,
     }
 
 

@@ -104,7 +104,8 @@ class Study:
                 for kind, data in {"preview": row.preview, "picture": row.picture}.items():
                     if data is not None:
                         self._connection.execute(
-                            "INSERT OR REPLACE INTO pictures(heads, pair, kind, round, head, data) VALUES (?, ?, ?, ?, ?, ?)",
+                            "INSERT INTO pictures(heads, pair, kind, round, head, data) VALUES (?, ?, ?, ?, ?, ?) "
+                            "ON CONFLICT(heads, pair, kind) DO UPDATE SET data = excluded.data",
                             (row.heads, row.pair, kind, row.round, row.head, data),
                         )
 
@@ -126,6 +127,31 @@ class Study:
             "SELECT number, heads, pair, round, head FROM pictures WHERE kind = 'preview' ORDER BY number"
         )
         return [dict(zip(("number", "heads", "pair", "round", "head"), row, strict=True)) for row in rows]
+
+    def first_previews(self) -> list[dict[str, Any]]:
+        """Number, round and candidate of one preview of each candidate: that of its first pair."""
+        # By the score's round and candidate: older studies kept the picture of a round's set anew under no candidate.
+        rows = self._connection.execute(
+            "SELECT p.number, COALESCE(s.round, p.round) AS n, COALESCE(s.head, p.head) AS h, MIN(p.pair) FROM pictures p "
+            "LEFT JOIN scores s ON s.heads = p.heads AND s.pair = p.pair AND s.scorer = 0 "
+            "WHERE p.kind = 'preview' AND h <> '' GROUP BY n, h"
+        )
+        return [{"number": number, "round": round, "head": head} for number, round, head, _ in rows]
+
+    def differences(self) -> list[tuple[int, str, int, float | None, int]]:
+        """(round, candidate, scorer, mean of its scores minus the baseline's on the same pairs, pairs), by round."""
+        return self._connection.execute(
+            "SELECT s.round, s.head, s.scorer, AVG(s.value - b.value), COUNT(*) FROM scores s "
+            "JOIN scores b ON b.heads = '' AND b.pair = s.pair AND b.scorer = s.scorer "
+            "WHERE s.head <> '' GROUP BY s.round, s.head, s.scorer ORDER BY s.round, s.head, s.scorer"
+        ).fetchall()
+
+    def baseline(self, scorer: int) -> list[float]:
+        """A scorer's scores of the unguided pictures, by pair."""
+        rows = self._connection.execute(
+            "SELECT value FROM scores WHERE heads = '' AND scorer = ? AND value IS NOT NULL ORDER BY pair", (scorer,)
+        )
+        return [value for (value,) in rows]
 
     def evaluations(self) -> int:
         """How many images have been scored."""

@@ -5,9 +5,11 @@ from comfy_api.v0_0_2 import io
 
 from ..headhunter.guidance import TOKENS
 from ..headhunter.host.generate import Sampling
+from ..headhunter.host.models import grid_of
 from ..headhunter.host.search import Plan, group_for, search
 from ..headhunter.hunt import STRATEGIES
 from ..headhunter.perturbation import PERTURBATIONS
+from .shown import shown
 from .types import Prompts, Scorer
 
 
@@ -100,7 +102,9 @@ class HeadHunterSearch(io.ComfyNode):
                     options=list(STRATEGIES),
                     default="exhaustive",
                     tooltip="exhaustive: the paper's, every head on every prompt. halving: all heads on few prompts, the better ones on more; "
-                    "several times cheaper with many prompts.",
+                    "several times cheaper with many prompts. attribution: one backward pass for each prompt tells what every head "
+                    "would probably do, and only the best few are tried; the cheapest by far for a whole model, but it needs more "
+                    "memory, and a scorer that gives gradients (all of this pack's do).",
                 ),
                 io.Int.Input(
                     "batch_size",
@@ -198,4 +202,5 @@ class HeadHunterSearch(io.ComfyNode):
         plan = Plan(rounds, heads_per_round, pool, start_from, strategy, batch_size, max_images)
         node = cls.hidden.unique_id if cls.hidden else None
         found = search(model, vae, prompts, scorer, latent_image, sampling, plan, study, node)
-        return io.NodeOutput(found.heads, found.report, found.images, found.chart, ui={"text": [found.heads]})
+        told = shown(grid_of(model), heads=pool, study=found.study)
+        return io.NodeOutput(found.heads, found.report, found.images, found.chart, ui={"text": [found.heads, *filter(None, [found.note])]} | told)

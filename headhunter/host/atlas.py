@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..chart import ACCENT, sheet
-from ..grid import Grid
+from ..grid import Grid, describe
 from ..heads import Head, HeadTextError, format_heads, parse
 from ..study import Row, Study, open_study
 from .generate import Generator, Sampling
@@ -29,11 +29,15 @@ Set = frozenset[Head]
 
 @dataclass(frozen=True)
 class Atlas:
-    """images [n, H, W, 3]: for each pair the unguided one, then each set's. sheet [1, H, W, 3]. labels: one line an image."""
+    """images [n, H, W, 3]: for each pair the unguided one, then each set's. sheet [1, H, W, 3].
+
+    labels: one line an image. study: its name.
+    """
 
     images: Tensor
     sheet: Tensor
     labels: str
+    study: str
 
 
 def sets_of(text: str, group_by: str, grid: Grid) -> list[tuple[str, Set]]:
@@ -81,6 +85,7 @@ def make_atlas(
     generator = Generator(model, vae, latent, sampling)
     identity = identity_of(model, vae, pairs, None, latent, sampling) | {"atlas": True}
     with open_study(study_path(study_name, identity, "atlas"), identity) as study:
+        study.put("about", {"grid": describe(grid), "scorers": []})
         progress = Progress(node, study.path.stem, len(sets) * len(pairs), 1, round=1)
         for number, pair in enumerate(pairs):
             _fill(study, generator, grid, sets, number, pair, batch_size, progress)
@@ -90,7 +95,9 @@ def make_atlas(
     if difference:
         images = [[row[0], *(_difference(image, row[0]) for image in row[1:])] for row in images]
     flat = [image for row in images for image in row]
-    return Atlas(torch.stack(flat), from_pil(_sheet(sets, images, grid, group_by))[None], "\n".join(labels))
+    return Atlas(
+        torch.stack(flat), from_pil(_sheet(sets, images, grid, group_by))[None], "\n".join(labels), study.path.stem
+    )
 
 
 def _fill(

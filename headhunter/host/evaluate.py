@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from ..grid import Grid
-from ..heads import Head, format_heads
+from ..heads import Head, format_heads, head_set
 from ..hunt import Hunt, Scores, Stopped
 from ..scoring.base import Scorer
 from ..scoring.combine import combine, components_of
@@ -77,7 +77,7 @@ class Evaluator:
 
     def text(self, heads: Set) -> str:
         """A set's canonical head text: its name in the study."""
-        return format_heads(dict.fromkeys(heads), self.grid)
+        return format_heads(head_set(heads), self.grid)
 
     def pictures(self, heads: Set) -> list[torch.Tensor]:
         """The set's pictures on every pair, [H, W, 3] each; those that the study does not hold are made and kept."""
@@ -92,9 +92,14 @@ class Evaluator:
         return result
 
     def _chunks(self, sets: Sequence[Set], pairs: Sequence[int]) -> Iterator[tuple[Sequence[Set], Sequence[int]]]:
-        for first in range(0, len(sets), self.batch_size):
-            for low in range(0, len(pairs), PAIRS_IN_A_CHUNK):
-                yield sets[first : first + self.batch_size], pairs[low : low + PAIRS_IN_A_CHUNK]
+        """Sets with the same first layer go together, so that prefix reuse skips all the blocks before it."""
+        by_layer: dict[int, list[Set]] = {}
+        for one in sets:
+            by_layer.setdefault(min((head.layer for head in one), default=0), []).append(one)
+        for _, some in sorted(by_layer.items()):
+            for first in range(0, len(some), self.batch_size):
+                for low in range(0, len(pairs), PAIRS_IN_A_CHUNK):
+                    yield some[first : first + self.batch_size], pairs[low : low + PAIRS_IN_A_CHUNK]
 
     def _run(self, sets: Sequence[Set], pairs: Sequence[int]) -> dict[tuple[Set, int], tuple[float, ...]]:
         """Generate, decode and score one chunk, and write it to the study."""

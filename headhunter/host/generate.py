@@ -21,7 +21,8 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..guidance import Group
-from ..heads import Head
+from ..heads import Head, head_set
+from .first_step import FirstSteps
 from .prompts import Pair
 from .sampling import add_group
 
@@ -52,6 +53,7 @@ class Generator:
         self.vae = vae
         self.sampling = sampling
         self.halved = 0
+        self.first_steps = FirstSteps()
         self._latent = comfy.sample.fix_empty_latent_channels(model, latent["samples"][:1])
         mask = latent.get("noise_mask")
         self._mask = None if mask is None else mask[:1]
@@ -87,13 +89,26 @@ class Generator:
         return images.float().clamp(0, 1).cpu()
 
     def _sample(self, sets: Sequence[HeadNames], pair: Pair, on_step: Callable[[], None]) -> Tensor:
-        sampling, rows = self.sampling, len(sets)
-        model = self.model
-        if any(sets):
-            model = add_group(model, sampling.group, [dict.fromkeys(heads) for heads in sets])
-        noise: Any = comfy.sample.prepare_noise(self._latent, pair.seed)
+        sampling = self.sampling
         sampler = comfy.samplers.sampler_object(sampling.sampler_name)
-        sampler.extra_options = sampler.extra_options | self._row_noise(noise, pair.seed)
+        sampler.extra_options = sampler.extra_options | self._row_noise(self._noise(pair), pair.seed)
+        model: Any = self.first_steps.shared(self.guided(sets), pair)
+        # Not the clone between: it ends with this call, and ComfyUI would take the model for leaked, and collect garbage.
+        model.parent = self.model
+        return self.sample(model, len(sets), pair, sampler, on_step)
+
+    def guided(self, sets: Sequence[HeadNames]) -> ModelPatcher:
+        """The model with a group whose rows are these head sets; the model itself where they are all empty."""
+        if not any(sets):
+            return self.model
+        return add_group(self.model, self.sampling.group, [head_set(heads) for heads in sets])
+
+    def sample(self, model: ModelPatcher, rows: int, pair: Pair, sampler: Any, on_step: Callable[[], None]) -> Tensor:
+        """Sampled latents [rows, C, h, w] of one pair, as KSampler would make them with this model and sampler object.
+
+        `on_step` is called at each step; the user's cancel is seen there.
+        """
+        noise = self._noise(pair)
         repeat = [rows] + [1] * (noise.ndim - 1)
 
         def callback(step: int, x0: Tensor, x: Tensor, steps: int) -> None:
@@ -103,7 +118,7 @@ class Generator:
         return comfy.sample.sample_custom(
             model,
             noise.repeat(repeat),
-            sampling.cfg,
+            self.sampling.cfg,
             sampler,
             self._sigmas,
             pair.positive,
@@ -114,6 +129,9 @@ class Generator:
             disable_pbar=True,
             seed=pair.seed,
         )
+
+    def _noise(self, pair: Pair) -> Any:
+        return comfy.sample.prepare_noise(self._latent, pair.seed)
 
     def _row_noise(self, row: Tensor, seed: int) -> dict[str, Any]:
         """For samplers that draw noise: what a single run with this seed would draw, for every row alike."""

@@ -19,42 +19,63 @@ import comfy.utils
 
 EVENT = "headhunter.progress"
 SECONDS_BETWEEN = 0.25
+SCREENING = 3  # images: 4 to 8 passes a step against 2 for a guided image
 
 
 @dataclass
 class Progress:
-    """Counts images. `done` are those that are finished, whether now or by an earlier run of the same study."""
+    """Counts images. `done` are those that are finished, whether now or by an earlier run of the same study.
+
+    `screening` pairs (by gradients) are planned beside them, each of which takes about as long as SCREENING images.
+    """
 
     node: str | None
     study: str
     total: int
     rounds: int
+    screening: int = 0
     round: int = 0
     candidate: str = ""
     score: float | None = None
     best: float | None = None
     done: int = 0
     made: int = 0
+    screened_pairs: int = 0
+    screened_now: int = 0
     seconds: float = 0.0
     _sent: float = 0.0
     _started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self._bar = comfy.utils.ProgressBar(max(1, self.total), node_id=self.node)
+        self._bar = comfy.utils.ProgressBar(max(1, self.total + SCREENING * self.screening), node_id=self.node)
 
     def finished(self, images: int, made: bool) -> None:
         """`images` more are done; `made` tells those generated now from those the study held. The user's cancel is seen here."""
         self.done += images
         if made:
             self.made += images
+        self._moved(made)
+
+    def screened(self, pairs: int, made: bool) -> None:
+        """The gradients of `pairs` more are there; `made` as for images."""
+        self.screened_pairs += pairs
+        if made:
+            self.screened_now += pairs
+        self._moved(made)
+
+    def _moved(self, made: bool) -> None:
+        if made:
             self.seconds = time.monotonic() - self._started
-        self._bar.update_absolute(min(self.done, self.total), self.total)
+        total = self.total + SCREENING * self.screening
+        self._bar.update_absolute(min(self.done + SCREENING * self.screened_pairs, total), total)
         self.send()
 
     @property
     def seconds_left(self) -> float | None:
-        """From the images made so far; None before the first."""
-        return self.seconds / self.made * max(0, self.total - self.done) if self.made else None
+        """From the work done so far; None before the first."""
+        work = self.made + SCREENING * self.screened_now
+        left = max(0, self.total - self.done) + SCREENING * max(0, self.screening - self.screened_pairs)
+        return self.seconds / work * left if work else None
 
     def send(self, now: bool = False) -> None:
         """The event and the text line, unless one was sent a moment ago."""

@@ -1,4 +1,5 @@
-"""Read-only routes for the page (DESIGN 5b): the grid of a checkpoint, the studies, a study's report, scores and previews.
+"""Read-only routes for the page (DESIGN 5b): the grid of a checkpoint, the shipped presets, the studies, a study's report,
+scores and previews.
 
 Names are looked up in ComfyUI's own lists; a path is never taken.
 """
@@ -15,11 +16,13 @@ from typing import Any
 import folder_paths
 from aiohttp import web
 
-from ..grid import GridError, grid_from_file
+from ..grid import GridError, describe, grid_from_file
+from ..heat import heat_of
 from ..study import StudyError
+from .shipped import shipped_presets
 from .studies import find_study, list_studies
 
-GRID_FOLDERS = ("checkpoints", "diffusion_models")
+GRID_FOLDERS = ("checkpoints", "diffusion_models", "unet_gguf")
 
 
 def add_routes(routes: web.RouteTableDef) -> None:
@@ -28,6 +31,10 @@ def add_routes(routes: web.RouteTableDef) -> None:
     @routes.get("/headhunter/grid")
     async def grid(request: web.Request) -> web.Response:
         return await _answer(lambda: _grid(request.query.get("folder", ""), request.query.get("name", "")))
+
+    @routes.get("/headhunter/presets")
+    async def presets(request: web.Request) -> web.Response:
+        return await _answer(shipped_presets)
 
     @routes.get("/headhunter/studies")
     async def studies(request: web.Request) -> web.Response:
@@ -40,6 +47,10 @@ def add_routes(routes: web.RouteTableDef) -> None:
     @routes.get("/headhunter/studies/{id}")
     async def study(request: web.Request) -> web.Response:
         return await _answer(lambda: _study(request.match_info["id"]))
+
+    @routes.get("/headhunter/studies/{id}/heat")
+    async def heat(request: web.Request) -> web.Response:
+        return await _answer(lambda: _heat(request.match_info["id"]))
 
     @routes.get("/headhunter/studies/{id}/preview/{number}")
     async def preview(request: web.Request) -> web.Response:
@@ -60,12 +71,27 @@ async def _answer(make: Callable[[], Any], kind: str = "application/json") -> we
 
 
 def _grid(folder: str, name: str) -> dict[str, Any]:
-    if folder not in GRID_FOLDERS:
-        raise GridError(f"folder must be one of {', '.join(GRID_FOLDERS)}")
-    if name not in folder_paths.get_filename_list(folder):
-        raise GridError(f"ComfyUI lists no file {name!r} in {folder}")
-    grid = grid_from_file(Path(folder_paths.get_full_path_or_raise(folder, name)))
-    return {"model": grid.model, "layers": grid.layers, "heads": grid.heads, "kinds": list(grid.kinds)}
+    """The grid of a listed file (in any of the folders where `folder` is empty), with its size and time of change.
+
+    Where the header cannot be read (GGUF, .ckpt, another model), `error` says why and there is no grid.
+    """
+    if folder and folder not in GRID_FOLDERS:
+        raise GridError(f"folder must be one of {', '.join(GRID_FOLDERS)}, or empty for any of them")
+    known = [one for one in ([folder] if folder else GRID_FOLDERS) if one in folder_paths.folder_names_and_paths]
+    found = next((one for one in known if name in folder_paths.get_filename_list(one)), None)
+    if found is None:
+        raise GridError(f"ComfyUI lists no file {name!r} in {folder or ' or '.join(known)}")
+    path = Path(folder_paths.get_full_path_or_raise(found, name))
+    file = {"name": name, "bytes": path.stat().st_size, "changed": path.stat().st_mtime}
+    try:
+        return describe(grid_from_file(path)) | file
+    except GridError as error:
+        return file | {"error": str(error)}
+
+
+def _heat(name: str) -> dict[str, Any]:
+    with find_study(name) as study:
+        return {"id": name} | heat_of(study)
 
 
 def _study(name: str) -> dict[str, Any]:

@@ -60,7 +60,9 @@ def load_head(name: str) -> LinearHead:
     path = find_file(name, HEAD_FOLDERS)
     size = path.stat().st_size
     if size > MAX_HEAD_BYTES:
-        raise LinearHeadError(f"{path.name}: {size // 2**20} MB are too many for an aesthetic head; choose the head's own file")
+        raise LinearHeadError(
+            f"{path.name}: {size // 2**20} MB are too many for an aesthetic head; choose the head's own file"
+        )
     weights, metadata = read_weights(path)
     written = metadata.get("format", "")
     if written == FORMAT:

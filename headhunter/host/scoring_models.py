@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,13 +28,19 @@ from torch import Tensor
 from ..scoring.base import fingerprint, make_key
 from ..scoring.embedding import Kind, letterbox, normalise, scale_of
 from ..scoring.pooling import PREFIX, AttentionPool, attention_pool
+from .gradients import Ordinary
 from .scoring_files import read_weights
 
 COMFY = Path(comfy.clip_vision.__file__).parent
 VISION_CONFIGS = tuple(
-    COMFY / f"clip_vision_{name}.json" for name in ("config_vitl", "config_vitl_336", "config_h", "config_g", "siglip_384", "siglip_512")
+    COMFY / f"clip_vision_{name}.json"
+    for name in ("config_vitl", "config_vitl_336", "config_h", "config_g", "siglip_384", "siglip_512")
 )
-TEXT_CONFIGS = (COMFY / "sd1_clip_config.json", COMFY / "text_encoders" / "sd2_clip_config.json", COMFY / "clip_config_bigg.json")
+TEXT_CONFIGS = (
+    COMFY / "sd1_clip_config.json",
+    COMFY / "text_encoders" / "sd2_clip_config.json",
+    COMFY / "clip_config_bigg.json",
+)
 SUPPORTED = "CLIP-L/14 (224 and 336), CLIP-H/14, CLIP-bigG/14, SigLIP so400m, and what ComfyUI's CLIP vision loader takes (DINOv2)"
 
 Fit = Literal["crop", "squash", "letterbox"]
@@ -57,9 +64,20 @@ class VisionEncoder:
     def key(self) -> str:
         return make_key("vision/1", weights=self.weights, fit=self.fit, pooled=self.pool is not None)
 
-    @torch.no_grad()
+    @property
+    def differentiable(self) -> bool:
+        return True
+
     def embed_image(self, image: Tensor) -> Tensor:
-        """[1, H, W, 3] in 0..1 -> float32 [D]. ValueError names the model where the embedding is not finite or 0."""
+        """[1, H, W, 3] in 0..1 -> float32 [D]. ValueError names the model where the embedding is not finite or 0.
+
+        Gradients flow where the image asks for them; past the rounding to 8 bits they go straight through.
+        """
+        wanted = torch.is_grad_enabled() and image.requires_grad
+        with torch.set_grad_enabled(wanted), Ordinary(kept="all", through_rounding=True) if wanted else nullcontext():
+            return self._embed(image)
+
+    def _embed(self, image: Tensor) -> Tensor:
         if self.fit == "letterbox":
             image = letterbox(image, self.vision.image_size)
         embeds = self.vision.encode_image(image, crop=self.fit == "crop")["image_embeds"]
@@ -112,8 +130,12 @@ class ScoringModel:
         if not is_siglip(self.vision):
             return VisionEncoder(self.vision, self.weights, self.label, "crop")
         if self.pool is None and pooling != "tokens":
-            raise ValueError(f'{self.label}: the key "{PREFIX}probe" is missing, SigLIP\'s pooling head, which this aesthetic head needs')
-        return VisionEncoder(self.vision, self.weights, self.label, "squash", None if pooling == "tokens" else self.pool)
+            raise ValueError(
+                f'{self.label}: the key "{PREFIX}probe" is missing, SigLIP\'s pooling head, which this aesthetic head needs'
+            )
+        return VisionEncoder(
+            self.vision, self.weights, self.label, "squash", None if pooling == "tokens" else self.pool
+        )
 
     @torch.no_grad()
     def embed_text(self, text: str) -> Tensor:
@@ -152,7 +174,11 @@ def split(weights: Mapping[str, Tensor], label: str) -> Parts:
     vision = _under(vision, "vision_model.", "visual_projection.")
     text = _under(text, "text_model.", "text_projection.")
     if not vision:
-        has = "a text tower only" if text or any("resblocks" in name for name in weights) else f'keys such as "{next(iter(weights))}"'
+        has = (
+            "a text tower only"
+            if text or any("resblocks" in name for name in weights)
+            else f'keys such as "{next(iter(weights))}"'
+        )
         raise ValueError(
             f'{label}: no image tower: there are no keys "vision_model.*" or "visual.*" in it, but {has}. Supported are {SUPPORTED}'
         )
@@ -229,7 +255,9 @@ def load_scoring_model(
     key = fingerprint(weights)
     other = _other_vision(weights, label)
     if other is not None:
-        return ScoringModel(label, kind, key, other, no_text="this model knows pictures only, so it cannot match a text")
+        return ScoringModel(
+            label, kind, key, other, no_text="this model knows pictures only, so it cannot match a text"
+        )
     parts = split(weights, label)
     vision = _clip_vision(parts.vision, vision_config(parts.vision, label, vision_configs), label)
     clip, no_text = _clip_text(parts.text, label, text_configs)
@@ -252,7 +280,9 @@ def _other_vision(weights: dict[str, Tensor], label: str) -> ClipVisionModel | N
     check_finite(weights, label)
     vision = comfy.clip_vision.load_clipvision_from_sd(dict(weights))
     if vision is None:
-        raise ValueError(f'{label}: an image tower with keys such as "{next(iter(weights))}" is not supported; {SUPPORTED} are')
+        raise ValueError(
+            f'{label}: an image tower with keys such as "{next(iter(weights))}" is not supported; {SUPPORTED} are'
+        )
     check_keys(vision.get_sd(), weights, label)
     return vision
 
@@ -275,15 +305,23 @@ class _TextTower:
 def _clip_text(weights: dict[str, Tensor], label: str, configs: Sequence[Path]) -> tuple[comfy.sd.CLIP | None, str]:
     """The text tower, or why there is none."""
     if "text_model.embeddings.token_embedding.weight" not in weights:
-        return None, 'there is no text tower in this file (no keys "text_model.*"); text needs a full CLIP file with both towers'
+        return (
+            None,
+            'there is no text tower in this file (no keys "text_model.*"); text needs a full CLIP file with both towers',
+        )
     if "text_projection.weight" not in weights:
-        return None, 'the key "text_projection.weight" is missing, so its texts and pictures cannot be compared; load a full CLIP file'
+        return (
+            None,
+            'the key "text_projection.weight" is missing, so its texts and pictures cannot be compared; load a full CLIP file',
+        )
     config = text_config(weights, configs)
     if config is None:
         return None, "its text tower has a size that is not supported; those of CLIP-L, CLIP-H and CLIP-bigG are"
     check_finite(weights, label)
     size = comfy.utils.calculate_parameters(weights)
-    at_once = "state_dict" in inspect.signature(comfy.sd.CLIP.__init__).parameters  # newer ComfyUIs load while they build
+    at_once = (
+        "state_dict" in inspect.signature(comfy.sd.CLIP.__init__).parameters
+    )  # newer ComfyUIs load while they build
     try:
         loaded: dict[str, Any] = {"state_dict": [dict(weights)]} if at_once else {}
         clip = comfy.sd.CLIP(_TextTower(config), parameters=size, **loaded)

@@ -12,13 +12,15 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ..chart import hunt_chart
+from ..grid import Grid, describe
 from ..guidance import Group
-from ..heads import format_heads, parse
-from ..hunt import STRATEGIES, Hunt, hunt, planned_evaluations
+from ..heads import format_heads, head_set, parse
+from ..hunt import SCREENED, STRATEGIES, Hunt, hunt, planned_evaluations, planned_passes, planned_screenings
 from ..report import dump, report_of
 from ..scoring.base import Scorer
 from ..scoring.combine import components_of
 from ..study import open_study
+from .attribution import Attribution, check_differentiable
 from .evaluate import Evaluator
 from .generate import Generator, Sampling
 from .identity import identity_of
@@ -44,12 +46,17 @@ class Plan:
 
 @dataclass(frozen=True)
 class Found:
-    """heads: canonical text. report: JSON text. images [n, H, W, 3]: baseline, then each round's set, on every pair. chart [1, H, W, 3]."""
+    """heads: canonical text. report: JSON text. images [n, H, W, 3]: baseline, then each round's set, on every pair.
+
+    chart [1, H, W, 3]. study: its name. note: what else a user should know, or "".
+    """
 
     heads: str
     report: str
     images: Tensor
     chart: Tensor
+    study: str
+    note: str = ""
 
 
 def search(
@@ -68,6 +75,9 @@ def search(
     check_pairs(pairs, sampling.cfg)
     if plan.strategy not in STRATEGIES:
         raise ValueError(f"strategy is {plan.strategy!r}; it must be one of {', '.join(STRATEGIES)}")
+    screened = plan.strategy in SCREENED
+    if screened:
+        check_differentiable(scorer)
     pool = list(parse(plan.pool, grid))
     start = frozenset(parse(plan.start_from, grid))
     generator = Generator(model, vae, latent, sampling)
@@ -81,11 +91,15 @@ def search(
         }
     }
     with open_study(study_path(study_name, identity), identity) as study:
-        total = planned_evaluations(
-            plan.strategy, len(set(pool) - start), len(pairs), plan.rounds, plan.heads_per_round, len(start)
-        )
-        progress = Progress(node, study.path.stem, total, plan.rounds)
+        parts = components_of(scorer)
+        scorers = [{"name": part.name, "unit": part.unit, "weight": weight} for part, weight in parts]
+        study.put("about", {"grid": describe(grid), "scorers": scorers})
+        size = plan.strategy, len(set(pool) - start), len(pairs), plan.rounds, plan.heads_per_round
+        total, screening = planned_evaluations(*size, len(start)), planned_screenings(*size)
+        progress = Progress(node, study.path.stem, total, plan.rounds, screening)
         evaluator = Evaluator(generator, pairs, scorer, study, grid, plan.batch_size, plan.max_images, progress)
+
+        attribute = Attribution(generator, pairs, scorer, study, grid, progress) if screened else None
 
         def about() -> dict[str, Any]:
             return {
@@ -93,6 +107,7 @@ def search(
                 "settings": {**asdict(sampling), **asdict(plan)},
                 "pairs": identity["pairs"],
                 "scorers": identity["scorers"],
+                "passes_planned": planned_passes(*size, len(start), sampling.cfg != 1),
                 "images": study.evaluations(),
                 "images_made_now": progress.made,
                 "seconds": round(progress.seconds, 1),
@@ -107,7 +122,16 @@ def search(
             )
 
         result = hunt(
-            evaluator, pool, len(pairs), plan.rounds, plan.heads_per_round, STRATEGIES[plan.strategy], start, on_round
+            evaluator,
+            pool,
+            len(pairs),
+            plan.rounds,
+            plan.heads_per_round,
+            STRATEGIES[plan.strategy],
+            start,
+            on_round,
+            attribute,
+            sampling.group.strength,
         )
         sets = [frozenset(), *_sets_by_round(result)]
         if result.baseline is None:
@@ -117,12 +141,25 @@ def search(
         report = dump(report_of(result, grid, heads, about()))
         study.put("report", json.loads(report))
         progress.finished(0, made=False)
-        title = (
-            f"Hunt on {grid.model}: {' + '.join(part.name for part, _ in components_of(scorer))}, {len(pairs)} pairs"
-        )
+        title = f"Hunt on {grid.model}: {' + '.join(part.name for part, _ in parts)}, {len(pairs)} pairs"
         chart = from_pil(hunt_chart(result, grid, title))[None]
         empty = torch.zeros(1, 8, 8, 3)
-        return Found(heads, report, torch.stack(images) if images else empty, chart)
+        images = torch.stack(images) if images else empty
+        return Found(heads, report, images, chart, study.path.stem, _note(result, grid))
+
+
+def _note(result: Hunt, grid: Grid) -> str:
+    """How all heads with signed strengths did against the heads found, where a hunt measured that."""
+    if result.signed is None:
+        return ""
+    found, signed = result.rounds[-1].joint, result.signed.measured
+    against = signed.minus(found)
+    better = "better" if against.mean > 0 else "not better"
+    text = f": {format_heads(head_set(result.signed.heads), grid)}" if against.mean > 0 else " is signed.heads in the report."
+    return (
+        f"All heads at once with signed strengths scored {signed.mean:.5g}, the heads found {found.mean:.5g}: {better} "
+        f"({against.mean:+.3g} +- {against.error:.2g}). Their text{text}"
+    )
 
 
 def _sets_by_round(result: Hunt) -> list[frozenset]:

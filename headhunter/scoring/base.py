@@ -36,7 +36,10 @@ class Scorer(Protocol):
 
 
 class ImageEncoder(Protocol):
-    """Image -> embedding. `key` identifies its weights and preprocessing, `label` names it in errors."""
+    """Image -> embedding. `key` identifies its weights and preprocessing, `label` names it in errors.
+
+    It may have `differentiable`: see `is_differentiable`.
+    """
 
     @property
     def key(self) -> str: ...
@@ -46,6 +49,11 @@ class ImageEncoder(Protocol):
     def embed_image(self, image: Tensor) -> Tensor:
         """One image [1, H, W, 3] in 0..1 -> L2-normalised float32 [D]."""
         ...
+
+
+def is_differentiable(encoder: ImageEncoder) -> bool:
+    """Whether gradients flow from an encoder's embedding to its image; an encoder that does not say so has none."""
+    return bool(getattr(encoder, "differentiable", False))
 
 
 class TextEncoder(Protocol):

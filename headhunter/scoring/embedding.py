@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .base import ImageEncoder, TextEncoder, make_key, probe_image, score_rows
+from .base import ImageEncoder, TextEncoder, is_differentiable, make_key, probe_image, score_rows
 
 Kind = Literal["clip", "pickscore", "hpsv2"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -78,7 +78,6 @@ class TextScorer:
     model: TextImageModel
     text: str = ""
     negative: str = ""
-    differentiable = False
 
     def __post_init__(self) -> None:
         if self.formula == "pickscore" and self.model.scale is None:
@@ -89,6 +88,10 @@ class TextScorer:
     @property
     def formula(self) -> str:
         return "pair" if self.negative.strip() else self.model.kind
+
+    @property
+    def differentiable(self) -> bool:
+        return is_differentiable(self.model.text_match_encoder())
 
     @property
     def name(self) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .base import ImageEncoder, fingerprint, make_key, probe_image, score_rows
+from .base import ImageEncoder, fingerprint, is_differentiable, make_key, probe_image, score_rows
 
 ACTIVATIONS = ("relu", "gelu", "silu", "swish", "tanh", "sigmoid")
 UNIT_STEP = 0.02
@@ -119,7 +119,6 @@ class LinearScorer:
     encoder: ImageEncoder
     head: LinearHead
     title: str = "aesthetic"
-    differentiable = False
 
     def __post_init__(self) -> None:
         probe = self.head.probe
@@ -134,6 +133,10 @@ class LinearScorer:
             raise ValueError(
                 f"{self.head.label} was learned with another image model than {self.encoder.label}; load the one it was learned with"
             )
+
+    @property
+    def differentiable(self) -> bool:
+        return is_differentiable(self.encoder)
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from .base import ImageEncoder, fingerprint, make_key, score_rows
+from .base import ImageEncoder, fingerprint, is_differentiable, make_key, score_rows
 
 Reduce = Literal["mean", "max"]
 REDUCES: tuple[Reduce, ...] = get_args(Reduce)
@@ -34,13 +34,16 @@ class ReferenceScorer:
     reduce: Reduce = "mean"
     source: str = ""
     unit = 0.02
-    differentiable = False
 
     def __post_init__(self) -> None:
         if self.reduce not in REDUCES:
             raise ValueError(f"reduce is {self.reduce!r}; it must be one of {', '.join(REDUCES)}")
         if self.references.ndim != 2 or not len(self.references):
             raise ValueError("there are no reference pictures")
+
+    @property
+    def differentiable(self) -> bool:
+        return is_differentiable(self.encoder)
 
     @property
     def name(self) -> str:

@@ -1,0 +1,354 @@
+"""All heads screened at once by one gradient, in place of two passes a step for each of them.
+
+To first order, adding head h to the perturbed pass changes the score S of a picture by u dS/du_h at u_h = 0, u being the
+strength that the hunt uses. With D = uncond + c (cond - uncond) + w (cond - perturbed) (c is cfg), and while no head is
+perturbed yet, the perturbed pass is the conditional one, so that the strengths can be put there instead, at half the work:
+
+    change of S  =  u dS/du_h (perturbed pass)  =  -(w / c) u dS/dv_h (conditional pass)
+
+The idea is known as attribution patching (https://www.neelnanda.io/mechanistic-interpretability/attribution-patching).
+The gradient is taken along a whole Euler sampling, with every step recomputed when its turn comes, so that memory holds
+one step at a time, and the diffusion model, the VAE and the scoring models one after the other:
+
+    1. sample without gradients, keep x_i of each step
+    2. g = dS/dx_T through the scorer and the VAE
+    3. for i = T-1 .. 0: x_(i+1) again from x_i, with gradients;  dS/du += g . dx_(i+1)/du;  g <- g . dx_(i+1)/dx_i
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import comfy.model_management
+import comfy.patcher_extension
+import comfy.samplers
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ..grid import Grid
+from ..guidance import Group
+from ..heads import Head, format_heads
+from ..hunt import Measured
+from ..scoring.base import Scorer
+from ..scoring.combine import components_of, spreads
+from ..study import Study
+from .generate import Generator
+from .gradient_blocks import must_checkpoint, with_gradients
+from .gradients import gradients
+from .models import transformer
+from .perturbed_pass import Entry, Options, Witness, perturbed_options
+from .progress import Progress
+from .prompts import Pair
+from .sampling import POST_CFG, HeadGuidance, guidance_of, may_skip_passes
+from .strengths import LayerStrengths
+
+PAIRS_AT_ONCE = 16
+INSTEAD = "Choose the strategy halving, which needs no gradients."
+
+Heads = frozenset[Head]
+Denoise = Callable[..., Tensor]
+
+
+class AttributionError(RuntimeError):
+    """No gradient can be had; says why, and what to use instead."""
+
+
+def check_differentiable(scorer: Scorer) -> None:
+    """ValueError that names the scorers which no gradient can pass."""
+    names = [part.name for part, _ in components_of(scorer) if not part.differentiable]
+    if names:
+        raise ValueError(
+            f"The strategy attribution needs gradients, and the scorer {', '.join(names)} gives none. {INSTEAD}"
+        )
+
+
+def _check_whole(model: ModelPatcher) -> None:
+    """AttributionError where another pack may answer for the model without running it: no gradient passes what did not run."""
+    wrappers = model.wrappers.get(comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL)
+    if wrappers or may_skip_passes(model.model_options):
+        named = f" ({', '.join(map(str, wrappers))})" if wrappers else ""
+        raise AttributionError(
+            "A node on this model wraps its forward, as caches such as EasyCache do"
+            f"{named}, and may keep gradients away: take it out of the model's chain, or choose the strategy halving."
+        )
+
+
+class FreeStrengths(LayerStrengths):
+    """Strengths of some heads that gradients flow to: leaves [1, n], one a layer."""
+
+    def __init__(self, strengths: Mapping[Head, float], device: torch.device):
+        super().__init__([strengths])
+        self.heads = sorted(strengths)
+        with torch.inference_mode(False):
+            self._leaves = {
+                layer: (heads.to(device), u.to(device, copy=True).requires_grad_())
+                for layer, (heads, u) in self._table.items()
+            }
+
+    def of(self, layer: int, device: torch.device) -> tuple[Tensor, Tensor] | None:
+        return self._leaves.get(layer)
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        """In the order of the layers; all of them one after the other are in the order of `heads`."""
+        return [u for _, u in self._leaves.values()]
+
+
+class Attribution:
+    """The `attribute` of a hunt: how much each head's addition would change the mean score, to first order.
+
+    What a study holds is not computed again. AttributionError where there is no gradient.
+    """
+
+    def __init__(
+        self, generator: Generator, pairs: Sequence[Pair], scorer: Scorer, study: Study, grid: Grid, progress: Progress
+    ):
+        check_differentiable(scorer)
+        _check_whole(generator.model)
+        self.generator = generator
+        self.pairs = pairs
+        self.parts = components_of(scorer)
+        self.study = study
+        self.grid = grid
+        self.progress = progress
+        self._checkpointed = False
+
+    def __call__(self, chosen: Heads, pool: Sequence[Head], pairs: Sequence[int]) -> dict[Head, Measured]:
+        """What adding each head of `pool` to `chosen` would do to the score of each pair; broken pictures are left out."""
+        found: dict[int, dict[str, float]] = {}
+        for first in range(0, len(pairs), PAIRS_AT_ONCE):
+            some = pairs[first : first + PAIRS_AT_ONCE]
+            known = {pair: self.study.get(self._name(chosen, pair)) for pair in some}
+            missing = [pair for pair in some if known[pair] is None]
+            if missing:
+                for pair, values in zip(missing, self._screen(chosen, pool, missing), strict=True):
+                    known[pair] = dict(zip(map(_text, pool), values, strict=True))
+                    self.study.put(self._name(chosen, pair), known[pair])
+            self.progress.screened(len(some), made=bool(missing))
+            found |= known
+        usable = tuple(pair for pair in pairs if all(map(math.isfinite, found[pair].values())))
+        if not usable:
+            raise AttributionError(f"No picture gave a gradient that is a finite number. {INSTEAD}")
+        return {head: Measured(usable, tuple(found[pair][_text(head)] for pair in usable)) for head in pool}
+
+    def _name(self, chosen: Heads, pair: int) -> str:
+        return f"attribution of pair {pair} given {format_heads(dict.fromkeys(chosen), self.grid) or 'nothing'}"
+
+    def _screen(self, chosen: Heads, pool: Sequence[Head], numbers: Sequence[int]) -> list[list[float]]:
+        try:
+            return self._attributions(chosen, pool, numbers)
+        except comfy.model_management.OOM_EXCEPTION as error:
+            if self._checkpointed:
+                raise AttributionError(
+                    f"The gradient does not fit into memory: use a smaller picture. {INSTEAD}"
+                ) from error
+        except (RuntimeError, NotImplementedError) as error:
+            if isinstance(error, AttributionError):
+                raise
+            raise AttributionError(f"The gradient could not be computed ({error}). {INSTEAD}") from error
+        self._checkpointed = True
+        comfy.model_management.soft_empty_cache()
+        return self._screen(chosen, pool, numbers)
+
+    def _attributions(self, chosen: Heads, pool: Sequence[Head], numbers: Sequence[int]) -> list[list[float]]:
+        """Each model does its part for all pairs before the next one takes its place on the card."""
+        pairs = [self.pairs[number] for number in numbers]
+        trajectories = [self._trajectory(chosen, pair) for pair in pairs]
+        latents = [latent for _, latent in trajectories]
+        with torch.no_grad():
+            pictures = [self.generator.decode(latent) for latent in latents]
+        by_pixels = [self._by_pixels(picture, pair.text) for picture, pair in zip(pictures, pairs, strict=True)]
+        ends = [self._by_latent(latent, one) for latent, one in zip(latents, by_pixels, strict=True)]
+        return [
+            self._walk_back(chosen, pool, pair, states, end)
+            for pair, (states, _), end in zip(pairs, trajectories, ends, strict=True)
+        ]
+
+    def _trajectory(self, chosen: Heads, pair: Pair) -> tuple[list[Tensor], Tensor]:
+        """x_i [1, C, h, w] of each step on the CPU, and the sampled latent."""
+        states: list[Tensor] = []
+        sampler = comfy.samplers.KSAMPLER(partial(_sample, states))
+        model = self.generator.guided([chosen])
+        return states, self.generator.sample(model, 1, pair, sampler, self.progress.send)
+
+    def _by_pixels(self, picture: Tensor, text: str) -> Tensor:
+        """dS/dpixels of a picture [1, H, W, 3], nan for a broken one, which has no score."""
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        if not torch.isfinite(picture).all():
+            return torch.full_like(picture, math.nan)
+        for part, _ in self.parts:  # loads its model, which must not happen among gradients
+            part.score(picture, [text])
+        with gradients():
+            pixels = picture.clone().requires_grad_()
+            scores = [part.score(pixels, [text]).double().sum() for part, _ in self.parts]
+            blind = [part.name for (part, _), one in zip(self.parts, scores, strict=True) if not one.requires_grad]
+            if blind:
+                raise AttributionError(
+                    f"The scorer {', '.join(blind)} says that it gives gradients, but gives none. {INSTEAD}"
+                )
+            score = torch.stack([share * one for share, one in zip(self._shares(), scores, strict=True)]).sum()
+            return torch.autograd.grad(score, pixels)[0]
+
+    def _by_latent(self, latent: Tensor, by_pixels: Tensor) -> Tensor:
+        """dS/dlatent, through the VAE."""
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        comfy.model_management.load_models_gpu([self.generator.vae.patcher])  # not among gradients
+        with gradients():
+            start = latent.clone().requires_grad_()
+            decoded = self.generator.decode(start)
+            if not decoded.requires_grad:
+                raise AttributionError(f"This VAE gives no gradient, or there is no memory for it. {INSTEAD}")
+            return _pull(decoded, [start], by_pixels)[0]
+
+    def _shares(self) -> list[float]:
+        """What each scorer counts in the hunt's score: DESIGN 5b; 1 for a single scorer, whose own score it is."""
+        if len(self.parts) == 1:
+            return [1.0]
+        baseline = [self.study.scores("", pair) for pair in range(len(self.pairs))]
+        spread = spreads(torch.tensor(baseline, dtype=torch.float64).T, [part.unit for part, _ in self.parts])
+        return [weight / float(one) for (_, weight), one in zip(self.parts, spread, strict=True)]
+
+    def _walk_back(
+        self, chosen: Heads, pool: Sequence[Head], pair: Pair, states: list[Tensor], end: Tensor
+    ) -> list[float]:
+        """dS/du of the pool's heads along a kept sampling, times what their use in the hunt makes of it."""
+        generator = self.generator
+        sampling, group = generator.sampling, generator.sampling.group
+        model = generator.model
+        own = {head: group.strength for head in chosen}
+        free = FreeStrengths(own | dict.fromkeys(pool, 0.0), model.load_device)
+        in_conditional = not chosen and sampling.cfg != 0 and _is_plain(model, group)
+        passes = (1 if in_conditional else 2) + (sampling.cfg != 1)
+        self._checkpointed = self._checkpointed or must_checkpoint(model, states[0], passes)
+        prepared = with_gradients(model, self.grid, self._checkpointed)
+        install = _in_conditional if in_conditional else _in_perturbed
+        install(prepared, Entry(group, free), self.grid)
+        totals = [torch.zeros_like(leaf) for leaf in free.leaves]
+        sampler = comfy.samplers.KSAMPLER(partial(_walk, states, end, free.leaves, totals))
+        generator.sample(prepared, 1, pair, sampler, self.progress.send)
+        factor = group.strength * (-group.scale / sampling.cfg if in_conditional else 1.0)
+        values = dict(zip(free.heads, (factor * torch.cat([t.flatten() for t in totals])).tolist(), strict=True))
+        return [values[head] for head in pool]
+
+
+def _text(head: Head) -> str:
+    return f"L{head.layer}H{head.head}"
+
+
+def _step(model: Denoise, x: Tensor, sigmas: Tensor, i: int, extra_args: dict[str, Any]) -> Tensor:
+    """Euler: x + (x - denoised) / sigma_i (sigma_(i+1) - sigma_i), as k-diffusion's sample_euler without noise."""
+    denoised = model(x, sigmas[i] * x.new_ones([x.shape[0]]), **extra_args)
+    return x + (x - denoised) / sigmas[i] * (sigmas[i + 1] - sigmas[i])
+
+
+@torch.no_grad()
+def _sample(
+    states: list[Tensor],
+    model: Denoise,
+    x: Tensor,
+    sigmas: Tensor,
+    extra_args: Any = None,
+    callback: Any = None,
+    disable: Any = None,
+) -> Tensor:
+    """Sampler function: Euler, keeping x_0 .. x_T in `states`."""
+    states.append(x.cpu())
+    for i in range(len(sigmas) - 1):
+        x = _step(model, x, sigmas, i, extra_args or {})
+        states.append(x.cpu())
+        callback({"i": i, "denoised": x, "x": x})
+    return x
+
+
+def _walk(
+    states: list[Tensor],
+    end: Tensor,
+    leaves: list[Tensor],
+    totals: list[Tensor],
+    model: Any,
+    x: Tensor,
+    sigmas: Tensor,
+    extra_args: Any = None,
+    callback: Any = None,
+    disable: Any = None,
+) -> Tensor:
+    """Sampler function: the kept steps backwards, adding dS/du to `totals`. `end`: dS by the latent that comes out."""
+    base = model.inner_model.inner_model  # KSamplerX0Inpaint -> guider -> BaseModel
+    last = len(sigmas) - 1
+    with gradients():
+        state = _leaf(states[-1], x)
+        latent = base.process_latent_out(base.model_sampling.inverse_noise_scaling(sigmas[-1], state).float())
+        g = _pull(latent, [state], end.to(latent))[0]
+        reached = False
+        for i in reversed(range(last)):
+            state = _leaf(states[i], x)
+            following = _step(model, state, sigmas, i, extra_args or {})
+            g, *parts = _pull(following, [state, *leaves], g)
+            for total, part in zip(totals, parts, strict=True):
+                if part is not None:
+                    reached = True
+                    total += part
+            del following
+            callback({"i": last - 1 - i, "denoised": state.detach(), "x": state.detach()})
+    if not reached:
+        raise AttributionError(f"No gradient reached the heads: something on the model keeps it away. {INSTEAD}")
+    return states[-1].to(x)
+
+
+def _leaf(state: Tensor, like: Tensor) -> Tensor:
+    return state.to(like, copy=True).detach().requires_grad_()
+
+
+def _pull(outcome: Tensor, sources: Sequence[Tensor], g: Tensor) -> list[Any]:
+    """g . d outcome / d source, for each source, None where there is no way. Scaled inside, so that 16 bits hold it."""
+    size = g.abs().amax().clamp(min=torch.finfo(torch.float32).tiny)
+    pulled = torch.autograd.grad(outcome, sources, (g / size).to(outcome), allow_unused=True)
+    return [None if one is None else one.float() * size.to(one.device) for one in pulled]
+
+
+def _is_plain(model: ModelPatcher, group: Group) -> bool:
+    """Whether the prediction is the formula above and nothing else, at every step."""
+    hooks = ("sampler_cfg_function", "sampler_calc_cond_batch_function", POST_CFG)
+    changed = any(model.model_options.get(hook) for hook in hooks)
+    return not changed and not group.windowed and group.mix == "add" and group.rescale == 0
+
+
+def _in_conditional(clone: ModelPatcher, entry: Entry, grid: Grid) -> None:
+    """The conditional prediction runs with the entry's strengths."""
+    wrapper = partial(_perturb_conditional, entry, grid, transformer(clone).patch_size)
+    clone.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.CALC_COND_BATCH, "headhunter_attribution", wrapper)
+
+
+def _perturb_conditional(
+    entry: Entry,
+    grid: Grid,
+    patch_size: int,
+    executor: Any,
+    model: Any,
+    conds: list,
+    x: Tensor,
+    sigma: Tensor,
+    options: Options,
+) -> list[Tensor]:
+    """CALC_COND_BATCH wrapper: the host asks for [conditional, unconditional]."""
+    entries = [entry, *[None] * (len(conds) - 1)]
+    options = perturbed_options(options, entries, grid, patch_size, Witness(), {})
+    return executor(model, conds, x, sigma, options)
+
+
+def _in_perturbed(clone: ModelPatcher, entry: Entry, grid: Grid) -> None:
+    """The entry's group guides, beside those that the model has; heads at strength 0 are perturbed like the others."""
+    functions = list(clone.model_options.get(POST_CFG, []))
+    earlier = guidance_of(clone.model_options)
+    groups, live = (earlier.groups, earlier.live) if earlier else ((), ())
+    guidance = HeadGuidance((*groups, entry.group), grid, transformer(clone).patch_size, (*live, entry))
+    if earlier:
+        functions[functions.index(earlier)] = guidance
+    else:
+        functions.append(guidance)
+    options: Options = clone.model_options
+    options[POST_CFG] = functions
