@@ -5,7 +5,9 @@ from comfy_api.v0_0_2 import io
 
 from ..headhunter.host.atlas import make_atlas
 from ..headhunter.host.generate import Sampling
+from ..headhunter.host.models import grid_of
 from ..headhunter.host.search import group_for
+from .shown import shown
 from .types import Prompts
 
 
@@ -111,4 +113,5 @@ class HeadHunterAtlas(io.ComfyNode):
         atlas = make_atlas(
             model, vae, prompts, latent_image, sampling, heads, group_by, batch_size, difference, study, node
         )
-        return io.NodeOutput(atlas.images, atlas.sheet, atlas.labels)
+        told = shown(grid_of(model), heads=heads, study=atlas.study)
+        return io.NodeOutput(atlas.images, atlas.sheet, atlas.labels, ui=told)

@@ -4,6 +4,7 @@ from comfy_api.v0_0_2 import io
 
 from ..headhunter.heads import OPERATIONS, HeadTextError, combine, parse_items
 from ..headhunter.host.models import grid_of
+from .shown import shown
 
 
 class HeadHunterEditHeads(io.ComfyNode):
@@ -49,4 +50,6 @@ class HeadHunterEditHeads(io.ComfyNode):
     def execute(cls, first: str = "", second: str = "", operation: str = "add", model=None) -> io.NodeOutput:
         if operation not in OPERATIONS:
             raise ValueError(f"operation is {operation!r}; it must be one of {', '.join(OPERATIONS)}")
-        return io.NodeOutput(combine(first, second, operation, grid_of(model) if model is not None else None))
+        grid = grid_of(model) if model is not None else None
+        heads = combine(first, second, operation, grid)
+        return io.NodeOutput(heads, ui=shown(grid, heads=first, result=heads))

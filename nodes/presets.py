@@ -1,23 +1,18 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from comfy_api.v0_0_2 import io
 
 from ..headhunter.heads import HeadSet, format_heads, parse
 from ..headhunter.host.models import grid_of
 from ..headhunter.host.sampling import add_group, groups_of
+from ..headhunter.host.shipped import SHIPPED, shipped_names
 from ..headhunter.host.userdata import save_preset
 from ..headhunter.presets import Preset, PresetError, format_preset, parse_preset, preset_of, read_preset
+from .shown import shown
 
-SHIPPED = Path(__file__).parent.parent / "presets"
 NONE = "none"
-
-
-def shipped_names() -> list[str]:
-    """The shipped presets as model/name; these names stay as they are, since workflows hold them."""
-    return sorted(path.relative_to(SHIPPED).with_suffix("").as_posix() for path in SHIPPED.glob("*/*.json"))
 
 
 class HeadHunterPreset(io.ComfyNode):
@@ -76,7 +71,8 @@ class HeadHunterPreset(io.ComfyNode):
                 head: strength if every.get(head, strength) == strength else None for head, strength in heads.items()
             }
             model = add_group(model, group)
-        return io.NodeOutput(model, format_heads(every, grid))
+        heads = format_heads(every, grid)
+        return io.NodeOutput(model, heads, ui=shown(grid, heads=heads))
 
 
 def _choose(name: str, text: str) -> Preset:

@@ -7,6 +7,7 @@ from ..headhunter.heads import HeadTextError, canonical, parse_items
 from ..headhunter.host.models import grid_of
 from ..headhunter.host.sampling import add_group
 from ..headhunter.perturbation import PERTURBATIONS
+from .shown import shown
 
 
 class HeadHunterSoftPAG(io.ComfyNode):
@@ -135,8 +136,9 @@ class HeadHunterSoftPAG(io.ComfyNode):
         temperature: float = 2.0,
         mix: str = "add",
     ) -> io.NodeOutput:
+        grid = grid_of(model)
         group = Group(
-            heads=canonical(heads, grid_of(model)),
+            heads=canonical(heads, grid),
             scale=scale,
             strength=strength,
             window=(start_percent, end_percent),
@@ -146,4 +148,4 @@ class HeadHunterSoftPAG(io.ComfyNode):
             temperature=temperature,
             mix=mix,  # type: ignore[arg-type]
         )
-        return io.NodeOutput(add_group(model, group))
+        return io.NodeOutput(add_group(model, group), ui=shown(grid, heads=heads))

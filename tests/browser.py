@@ -8,47 +8,89 @@ from pathlib import Path
 from typing import Any
 
 from hosting.server import Server
-from playwright.sync_api import ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
 
 # Without these, Chromium looks for hosts outside; --no-sandbox since CI runs as root.
 ARGUMENTS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
 SETTINGS = {
     "Comfy.TutorialCompleted": True,
+    "Comfy.InstalledVersion": "1.30.0",
     "Comfy.Workflow.ShowMissingModelsWarning": False,
+    "Comfy.Workflow.ShowMissingNodesWarning": False,
     "Comfy.Graph.CanvasInfo": False,
     "Comfy.Minimap.Visible": False,
+    "Comfy.VueNodes.Enabled": False,
+    "Comfy.VueNodes.AutoScaleLayout": False,
+    "Comfy.ColorPalette": "dark",
 }
+
+
+@contextmanager
+def launched(chromium: Path) -> Iterator[Browser]:
+    """A browser, for as long as the block lasts; one at a time."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            browser.close()
 
 
 @contextmanager
 def comfy_page(
     server: Server, chromium: Path, width: int = 1600, height: int = 1000, settings: dict[str, Any] | None = None
 ) -> Iterator[Page]:
-    """The page of a server, ready for use. `page.problems` lists console errors and warnings that name this pack."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
-        page = browser.new_page(viewport={"width": width, "height": height})
+    """A browser of its own on a server's page; as `open_page`."""
+    with launched(chromium) as browser, open_page(browser, server, width, height, settings) as page:
+        yield page
+
+
+@contextmanager
+def open_page(
+    browser: Browser,
+    server: Server,
+    width: int = 1600,
+    height: int = 1000,
+    settings: dict[str, Any] | None = None,
+    ratio: float = 1,
+) -> Iterator[Page]:
+    """The page of a server, ready for use. `page.problems` lists console errors and warnings that name this pack.
+
+    Nothing outside of the server can be reached from it, whatever the machine's network.
+    """
+    context = browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=ratio)
+    try:
+        context.route(lambda url: not url.startswith((server.url, "data:", "blob:")), lambda route: route.abort())
+        page = context.new_page()
         problems: list[str] = []
 
         def note(message: ConsoleMessage) -> None:
             # The page itself asks the registry who made a node, by name; there is no network here.
             ours = "headhunter" in f"{message.text} {message.location}".lower() and "api.comfy.org" not in message.text
             if message.type in ("error", "warning") and ours:
-                problems.append(message.text)
+                problems.append(f"{message.type}: {message.text} {message.location}")
 
         page.on("console", note)
-        page.on("pageerror", lambda error: problems.append(str(error)))
+        def note_error(error: Error) -> None:
+            if "headhunter" in f"{error} {error.stack}".lower():
+                problems.append(str(error))
+
+        page.on("pageerror", note_error)
         page.problems = problems  # type: ignore[attr-defined]
         server.post("/settings", SETTINGS | (settings or {}))
         page.goto(server.url)
-        page.wait_for_function(
-            "() => !!(window.app?.graph && window.app.extensionManager && LiteGraph.registered_node_types.KSampler)",
-            timeout=60_000,
-        )
-        try:
-            yield page
-        finally:
-            browser.close()
+        ready(page)
+        yield page
+    finally:
+        context.close()
+
+
+def ready(page: Page) -> None:
+    """Waits until the page has ComfyUI's nodes; after opening or reloading it."""
+    page.wait_for_function(
+        "() => !!(window.app?.graph && window.app.extensionManager && LiteGraph.registered_node_types.KSampler)",
+        timeout=60_000,
+    )
 
 
 def load(page: Page, workflow: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+pytest_plugins = ["gridfixtures"]
 
 # `python -m pytest` puts the current folder on the path. With the pack's root there, `import nodes` inside ComfyUI would
 # find the pack's nodes/ instead of ComfyUI's nodes.py.

@@ -1,0 +1,146 @@
+"""How the grid looks: palettes, pixel ratios, the time of a frame, and the pictures of the docs (`--write-pictures`)."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+
+import browser
+import pytest
+from gridpage import FLUX, SD3, GridPage, soft_pag
+from headhunter_pack.headhunter.grid import describe, flux_grid
+from headhunter_pack.headhunter.study import Row, open_study
+
+pytestmark = [pytest.mark.live, pytest.mark.browser]
+DOCS = Path(__file__).parent.parent / "docs"
+PAINTED = "L1H10@0.35, L7H0-3, L9H5@0.9, L11H15, L13H18@0.8, L14H7, L14H17@-0.4, L18H8-15"
+ROUNDS = [["L38H18", "L51H23"], ["L3H7"]]
+LIMIT = 200_000
+
+
+def flux_study(server) -> None:
+    """A hunt on FLUX as it is in its third round: smooth fields of scores, with the chosen heads best."""
+    grid = flux_grid(19, 38, 24)
+    chance = random.Random(1)
+    rows = [Row("", pair, 0, "", (0.5,)) for pair in range(2)]
+    with open_study(server.base / "output" / "headhunter" / "golden-hour.sqlite", {"pairs": [], "scorers": []}) as study:
+        study.put("about", {"grid": describe(grid), "scorers": [{"name": "golden hour", "unit": 1.0, "weight": 1.0}]})
+        study.put("report", {"rounds": [{"round": n, "chosen": heads} for n, heads in enumerate(ROUNDS, start=1)]})
+        for number in (1, 2, 3):
+            for layer in range(57 if number < 3 else 44):
+                for head in range(24):
+                    name = f"L{layer}H{head}"
+                    if any(name in chosen for chosen in ROUNDS[: number - 1]):
+                        continue
+                    wave = math.sin(layer / 7 + number) * math.cos(head / 4 - layer / 11)
+                    score = 0.12 if number < 3 and name in ROUNDS[number - 1] else 0.05 * wave + chance.gauss(0, 0.02)
+                    rows += [Row(f"{number} {name}", pair, number, name, (0.5 + score,)) for pair in range(2)]
+        study.add(rows)
+
+
+@pytest.fixture(scope="module")
+def own(serve):
+    server = serve("own")
+    flux_study(server)
+    return server
+
+
+def send_progress(page: GridPage) -> None:
+    """What the server would say, in the form it does: there is no FLUX here to hunt on."""
+    page.page.evaluate(
+        """() => app.api.dispatchCustomEvent('headhunter.progress', { node: '2', study: 'golden-hour', round: 3, rounds: 5,
+        candidate: 'L43H23', score: 0.53, best: 0.61, done: 7312, total: 13660, seconds_left: 2280 })"""
+    )
+
+
+@pytest.mark.parametrize("look", ["dark", "light", "dark-nodes2", "light-nodes2"])
+def test_pictures(look, own, chrome, request, tmp_path):
+    """Every state in every look at pixel ratio 2; the palette is chosen while the page is open."""
+    palette, _, renderer = look.partition("-")
+    folder = DOCS if request.config.getoption("--write-pictures") else tmp_path
+    with browser.open_page(chrome, own, 1500, 1300, {"Comfy.VueNodes.Enabled": bool(renderer)}, ratio=2) as opened:
+        page = GridPage(opened, own)
+        page.open([SD3, soft_pag(PAINTED)], [(1, 0, 2, 0)])
+        page.knows(2, "sd3-medium")
+        page.bring(2, bottom=1270)
+        background = "() => getComputedStyle(hh.root(2)).backgroundColor"
+        before, cell = opened.evaluate(background), page.colour(2, 0, 0)
+        if palette == "light":
+            opened.evaluate("() => app.extensionManager.setting.set('Comfy.ColorPalette', 'light')")
+            page.until(f"(before) => ({background})() !== before", before)
+            page.until("(cell) => hh.colour(2, 0, 0).join() !== cell.join()", list(cell))
+        assert opened.evaluate("() => { const c = hh.root(2).querySelector('canvas'); return c.width / c.clientWidth }") == 2
+        page.click(2, 20, 20)
+        page.settle_alone(2, PAINTED + ", L20H20")
+        page.drag(2, (20, 20), (20, 19))
+        opened.mouse.move(*page.spot(2, 13, 18))
+        page.says(2, ".hh-read", "own strength 0.8")
+        shoot(page, 2, folder / f"grid-sd3-{look}.jpg")
+
+        page.open([FLUX, soft_pag("L3H5, L17H1-4, L34H2@0.5, L38H18, L51H23@0.8, L52H12")], [(1, 0, 2, 0)])
+        page.knows(2, "flux1")
+        page.bring(2, bottom=1270)
+        opened.mouse.move(*page.spot(2, 34, 2))
+        page.says(2, ".hh-read", "single 15 (S15)")
+        shoot(page, 2, folder / f"grid-flux-{look}.jpg")
+
+        page.open([FLUX, ("HeadHunterSearch", {"study": "golden-hour"})], [(1, 0, 2, 0)])
+        page.knows(2, "flux1")
+        page.says(2, ".hh-legend", "round 3, against unguided 0.5")
+        send_progress(page)
+        page.says(2, ".hh-hunt", "round 3 of 5 · L43H23 · 7312 of 13660 pictures38 min left")
+        page.steady()
+        opened.mouse.move(*page.spot(2, 38, 18))
+        page.says(2, ".hh-read", "chosen in round 1")
+        page.says(2, ".hh-read", "score +0.12")
+        shoot(page, 2, folder / f"grid-hunt-{look}.jpg", grid_only=True)
+        assert opened.problems == []  # type: ignore[attr-defined]
+
+
+def shoot(page: GridPage, id: int, path: Path, grid_only: bool = False) -> None:
+    """The node, or only its grid, with its neighbourhood."""
+    box = page.page.evaluate(
+        """([id, only]) => { const r = hh.root(id).getBoundingClientRect();
+        const ds = app.canvas.ds, n = hh.find(id), c = app.canvas.canvas.getBoundingClientRect();
+        const top = only ? r.top : Math.max((n.pos[1] + ds.offset[1] - 30) * ds.scale + c.top, 50);
+        return { x: r.left - 22, y: top - 12, width: r.width + 44, height: r.bottom - top + 34 } }""",
+        [id, grid_only],
+    )
+    page.page.screenshot(path=path, clip=box, quality=82, scale="device")
+    assert path.stat().st_size < LIMIT, f"{path.name} is too big: {path.stat().st_size}"
+
+
+@pytest.mark.parametrize("ratio", [1, 2])
+def test_the_time_of_a_frame(ratio, own, chrome, capsys):
+    """57 x 24 with every kind of mark, drawn again and again; reported, since it is the machine's."""
+    with browser.open_page(chrome, own, 1500, 1300, ratio=ratio) as opened:
+        page = GridPage(opened, own)
+        page.open([FLUX, ("HeadHunterSearch", {"study": "golden-hour", "pool": "*"})], [(1, 0, 2, 0)])
+        page.knows(2, "flux1")
+        page.says(2, ".hh-legend", "round 3")
+        times = opened.evaluate(
+            """async () => {
+              const { draw, layoutOf } = await import('/extensions/headhunter/drawing.js');
+              const { heatOn } = await import('/extensions/headhunter/heat.js');
+              const kinds = [...Array(19).fill('double'), ...Array(38).fill('single')];
+              const grid = { model: 'flux1', layers: 57, heads: 24, kinds }, heat = heatOn('golden-hour', grid);
+              const canvas = hh.root(2).querySelector('canvas'), context = canvas.getContext('2d'), times = [];
+              const layout = layoutOf(grid, canvas.clientWidth, canvas.clientHeight);
+              const heads = new Map(Array.from({ length: 1368 }, (_, key) => [key, key % 3 ? null : (key % 100) / 100]));
+              const scene = { heads, strength: 0.5, candidate: new Set([3]), result: null, cursor: { layer: 1, head: 1 }, focused: true };
+              for (let i = 0; i < 60; i++) {
+                await new Promise(requestAnimationFrame);
+                const begun = performance.now();
+                draw(context, layout, { ...scene, heat: i % 2 ? heat : null, pool: i % 4 === 1 },
+                  { text: '#fff', accent: '#57f', away: '#d60', dark: true });
+                context.getImageData(0, 0, 1, 1);
+                times.push(performance.now() - begun);
+              }
+              return times.slice(4).sort((a, b) => a - b) }"""
+        )
+        with capsys.disabled():
+            print(f"\n57 x 24 at pixel ratio {ratio}: {times[len(times) // 2]:.1f} ms a frame, at most {times[-1]:.1f} ms")
+        page.click(2, 20, 3)
+        page.until("() => !hh.find(2).widgets.find((w) => w.name === 'pool').value.includes('*')")
+        assert "L20H0-2, L20H4-23" in opened.evaluate("() => hh.find(2).widgets.find((w) => w.name === 'pool').value")
