@@ -12,7 +12,6 @@ from typing import Any
 
 import preset_cases
 import pytest
-from gridfixtures import chrome, models, page_of_two, serve, some_grid  # noqa: F401  (fixtures)
 from gridpage import GridPage
 from headhunter_pack.headhunter.presets import parse_preset
 from headhunter_pack.headhunter.study import open_study
