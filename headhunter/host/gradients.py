@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
+import comfy.model_management
 import torch
 from torch import Tensor
 from torch.nn import Parameter
@@ -78,5 +79,20 @@ def gradients() -> Iterator[None]:
         stack.enter_context(torch.enable_grad())
         if hasattr(torch.compiler, "set_stance"):  # torch >= 2.6; a compiled model runs as it was written
             stack.enter_context(torch.compiler.set_stance("force_eager"))
+        stack.enter_context(_training())
         stack.enter_context(Ordinary())
         yield
+
+
+@contextmanager
+def _training() -> Iterator[None]:
+    """The switch by which newer hosts leave out their own kernels, which have no backward pass (FLUX's rotary embedding)."""
+    before = getattr(comfy.model_management, "in_training", None)
+    if before is None:
+        yield
+        return
+    comfy.model_management.in_training = True
+    try:
+        yield
+    finally:
+        comfy.model_management.in_training = before
