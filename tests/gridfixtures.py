@@ -1,21 +1,28 @@
-"""Fixtures of the grid's tests: a server with models of all grids, and a page of it in each renderer."""
+"""Fixtures of the grid's tests: a server with models of all grids, and a page of it in each renderer.
+
+A page is own-classic, ComfyUI's own frontend drawn by LiteGraph, unless a test is marked `everywhere`.
+"""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import browser
 import pytest
+import torch
 from gridpage import GridPage, flux_shapes, header_only, sd3_shapes
 from hosting import frontend
 from hosting.server import Server
 from playwright.sync_api import Browser
+from safetensors.torch import load_file
 
 DEMO = Path(__file__).parent.parent / "demo"
 ALL = ["own-classic", "own-nodes2", "newest-classic", "newest-nodes2"]
 TWO = ["own-classic", "newest-nodes2"]
+everywhere = pytest.mark.parametrize("page", ALL, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -25,21 +32,23 @@ def chrome(chromium_path) -> Iterator[Browser]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def models(tmp_path_factory) -> Path:
-    """Files with the names and headers of real models, besides the demo's."""
+    """Files with the names and headers of real models, besides the demo's; and one whose header tells nothing."""
     folder = tmp_path_factory.mktemp("models")
     header_only(folder / "checkpoints" / "sd3.safetensors", sd3_shapes(24))
     header_only(folder / "checkpoints" / "large.safetensors", sd3_shapes(38))
     header_only(folder / "diffusion_models" / "flux1-dev.safetensors", flux_shapes())
+    weights = load_file(DEMO / "models" / "diffusion_models" / "headhunter_demo_sd3.safetensors")
+    torch.save(weights, folder / "diffusion_models" / "odd.ckpt")
     (folder / "loras").mkdir()
     (folder / "loras" / "style.safetensors").touch()
     return folder
 
 
-@pytest.fixture(scope="module")
-def serve(host, models) -> Iterator[Callable[[str], Server]]:
-    """The server with its own frontend ("own") or the newest one ("newest"); one at a time."""
+@pytest.fixture(scope="session")
+def servers(host, models) -> Iterator[Callable[[str], Server]]:
+    """The server with its own frontend ("own") or the newest one ("newest"), started when it is first wanted."""
     with ExitStack() as stack:
         running: dict[str, Server] = {}
 
@@ -51,8 +60,6 @@ def serve(host, models) -> Iterator[Callable[[str], Server]]:
                         arguments = ["--front-end-root", str(frontend.newest())]
                     except OSError as error:
                         pytest.skip(str(error))
-                stack.close()
-                running.clear()
                 nodes = (DEMO / "custom_nodes").iterdir()
                 running[which] = stack.enter_context(
                     Server(host, models=[models, DEMO / "models"], custom_nodes=nodes, arguments=arguments)
@@ -62,14 +69,31 @@ def serve(host, models) -> Iterator[Callable[[str], Server]]:
         yield start
 
 
+@pytest.fixture(scope="module")
+def serve(servers) -> Callable[[str], Server]:
+    """As `servers`; each file of tests finds them without studies and presets of the files before."""
+    clean: set[str] = set()
+
+    def start(which: str) -> Server:
+        server = servers(which)
+        if which not in clean:
+            for kept in (server.base / "output" / "headhunter", server.base / "user" / "default" / "headhunter"):
+                shutil.rmtree(kept, ignore_errors=True)
+            clean.add(which)
+        return server
+
+    return start
+
+
 def _opened(serve: Callable[[str], Server], chrome: Browser, which: str) -> Iterator[GridPage]:
     front, renderer = which.split("-")
     server = serve(front)
-    with browser.open_page(chrome, server, 1500, 1000, {"Comfy.VueNodes.Enabled": renderer == "nodes2"}) as page:
+    settings = {"Comfy.VueNodes.Enabled": renderer == "nodes2"}
+    with browser.open_page(chrome, server, 1500, 1000, settings) as page:
         yield GridPage(page, server)
 
 
-@pytest.fixture(scope="module", params=ALL)
+@pytest.fixture(scope="module", params=ALL[:1])
 def page(request, serve, chrome) -> Iterator[GridPage]:
     """One page for all tests of a frontend and renderer; each opens its own workflow in it."""
     yield from _opened(serve, chrome, request.param)
@@ -77,7 +101,7 @@ def page(request, serve, chrome) -> Iterator[GridPage]:
 
 @pytest.fixture(scope="module", params=TWO)
 def page_of_two(request, serve, chrome) -> Iterator[GridPage]:
-    """As `page`, in fewer combinations."""
+    """A page of each frontend, in either renderer."""
     yield from _opened(serve, chrome, request.param)
 
 
@@ -91,11 +115,11 @@ def _quiet(page: GridPage) -> Iterator[GridPage]:
 
 @pytest.fixture
 def grid(page) -> Iterator[GridPage]:
-    """The page in all combinations; its console must stay quiet."""
+    """The page; its console must stay quiet."""
     yield from _quiet(page)
 
 
 @pytest.fixture
 def some_grid(page_of_two) -> Iterator[GridPage]:
-    """The page in fewer combinations; its console must stay quiet."""
+    """As `grid`, in both frontends."""
     yield from _quiet(page_of_two)

@@ -168,7 +168,10 @@ class GridPage:
         )
 
     def knows(self, id: int, model: str) -> None:
-        """Waits until the grid is that model's."""
+        """Waits until the grid is that model's, and brings it into sight."""
+        # The classic renderer takes what is out of sight out of the page, where a grid looks at nothing.
+        if not self.page.evaluate("(id) => hh.root(id).isConnected", id):
+            self.bring(id)
         self.until(
             "([id, model]) => hh.root(id).querySelector('canvas').ariaLabel?.includes(model + ' ')",
             [id, model],

@@ -172,7 +172,8 @@ def eighth(module, name, weight):
 
 
 def half(module, name, weight):
-    module.comfy_cast_weights = True
+    if hasattr(module, "comfy_cast_weights"):  # SD3's own RMSNorm has none
+        module.comfy_cast_weights = True
     return weight.bfloat16() if isinstance(module, torch.nn.Linear) else weight
 
 

@@ -1,4 +1,4 @@
-"""The head grid in a real Chromium: both renderers, of this ComfyUI's own frontend and of the newest one.
+"""The head grid in a real Chromium: the main gestures in both renderers, of this ComfyUI's own frontend and of the newest one.
 
 Everything is done with mouse and keyboard, and read from the prompt that would be queued.
 """
@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
+from gridfixtures import everywhere
 from gridpage import FLUX, LARGE, SD3, GridPage, soft_pag
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
@@ -20,6 +21,7 @@ def open_sd3(grid: GridPage, heads: str = "") -> None:
     grid.knows(2, "sd3-medium")
 
 
+@everywhere
 def test_click_and_drag(grid):
     open_sd3(grid)
     grid.click(2, 11, 15)
@@ -67,6 +69,7 @@ def test_buttons_and_the_line_below(grid):
     grid.says(2, ".hh-count", "0 heads")
 
 
+@everywhere
 def test_wheel(grid):
     open_sd3(grid)
     at = grid.spot(2, 3, 4)
@@ -119,6 +122,7 @@ def test_keyboard(grid):
     assert grid.page.evaluate("() => document.activeElement === hh.root(2).querySelector('canvas')")
 
 
+@everywhere
 def test_undo_and_redo_one_step_a_gesture(grid):
     open_sd3(grid)
     states = [""]
@@ -153,6 +157,7 @@ def test_undo_and_redo_one_step_a_gesture(grid):
     grid.knows(2, "sd3-medium")
 
 
+@everywhere
 def test_typed_text(grid):
     open_sd3(grid)
     box = grid.page.locator("textarea").first

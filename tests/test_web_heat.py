@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from gridfixtures import ALL, everywhere
 from test_live_hunt import CAPTIONS
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
@@ -27,10 +28,12 @@ def open_hunt(grid, **changes) -> None:
     grid.knows(7, "sd3-4x4")
 
 
-def test_live_reloaded_and_after(some_grid):
+@everywhere
+def test_live_reloaded_and_after(grid, request):
     """Long enough to be caught in the middle; the study has no name in the workflow."""
-    grid = some_grid
-    open_hunt(grid, steps=16, pool="L0-2")
+    # A hunt of its own for each page: the same one again would be done at once.
+    own = ALL.index(request.node.callspec.params["page"])
+    open_hunt(grid, steps=16, pool="L0-1", scale=0.5 + own / 10)
     before = grid.prompt()
     grid.page.evaluate("() => app.queuePrompt(0)")
     grid.until("() => /round 1 of 2 · .*pictures/.test(hh.text(7, '.hh-hunt'))", timeout=60_000)
@@ -56,8 +59,7 @@ def test_live_reloaded_and_after(some_grid):
     assert grid.prompt() == before, "a hunt must leave the widgets alone"
 
 
-def test_the_numbers_are_the_studys(some_grid):
-    grid = some_grid
+def test_the_numbers_are_the_studys(grid):
     open_hunt(grid, rounds=1, pool="L0-1", study="numbers")
     grid.page.evaluate("() => app.queuePrompt(0)")
     grid.until("() => hh.text(7, '.hh-legend').includes('against unguided')", timeout=60_000)
@@ -96,8 +98,7 @@ def test_the_numbers_are_the_studys(some_grid):
     grid.until("() => hh.text(7, '.hh-legend').includes('against unguided')")
 
 
-def test_an_atlas_shows_its_pictures(some_grid):
-    grid = some_grid
+def test_an_atlas_shows_its_pictures(grid):
     atlas = ("HeadHunterAtlas", {"heads": "L0H0-1", "steps": 2, "cfg": 1.0})
     nodes = [*NODES[:4], NODES[5], atlas]
     links = [(1, 0, 6, 0), (2, 0, 6, 1), (3, 0, 4, 0), (4, 0, 6, 2), (5, 0, 6, 3)]

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import pytest
-import torch
-from gridfixtures import DEMO
 from gridpage import FLUX, SD3, soft_pag
-from safetensors.torch import load_file
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
 LORA = ("LoraLoaderModelOnly", {"lora_name": "style.safetensors"})
@@ -14,15 +11,7 @@ SHIFT = ("ModelSamplingSD3", {})
 ODD = ("UNETLoader", {"unet_name": "odd.ckpt"})
 
 
-@pytest.fixture(scope="module", autouse=True)
-def odd(models):
-    """The demo's model in a form whose header tells nothing."""
-    weights = load_file(DEMO / "models" / "diffusion_models" / "headhunter_demo_sd3.safetensors")
-    torch.save(weights, models / "diffusion_models" / "odd.ckpt")
-
-
-def test_through_other_nodes(some_grid):
-    grid = some_grid
+def test_through_other_nodes(grid):
     grid.open([FLUX, LORA, SHIFT, ("Reroute", {}), soft_pag(), SD3], [(1, 0, 2, 0), (2, 0, 3, 0), (3, 0, 4, 0), (4, 0, 5, 0)])
     grid.knows(5, "flux1")
     grid.page.evaluate("() => app.graph.getNodeById(6).connect(0, app.graph.getNodeById(2), 0)")
@@ -31,8 +20,7 @@ def test_through_other_nodes(some_grid):
     grid.knows(5, "sd3.5-large")
 
 
-def test_into_and_out_of_subgraphs(some_grid):
-    grid = some_grid
+def test_into_and_out_of_subgraphs(grid):
     grid.open([FLUX, LORA, soft_pag("L1")], [(1, 0, 2, 0), (2, 0, 3, 0)])
     grid.knows(3, "flux1")
     # The loader and the LoRA in one subgraph, the grid in another.
@@ -49,8 +37,7 @@ def test_into_and_out_of_subgraphs(some_grid):
     grid.page.evaluate("() => app.canvas.setGraph(app.canvas.graph.rootGraph)")
 
 
-def test_unknown_models_can_be_chosen(some_grid):
-    grid = some_grid
+def test_unknown_models_can_be_chosen(grid):
     grid.open([soft_pag("L1H2")])
     grid.says(1, ".hh-note", "No model is connected")
     grid.button(1, "FLUX.1")
@@ -67,8 +54,7 @@ def test_unknown_models_can_be_chosen(some_grid):
     grid.knows(1, "flux1")
 
 
-def test_a_file_that_does_not_tell_is_remembered_after_a_run(some_grid):
-    grid = some_grid
+def test_a_file_that_does_not_tell_is_remembered_after_a_run(grid):
     grid.page.evaluate("() => localStorage.removeItem('headhunter.grids')")
     grid.page.reload()
     grid.again()
@@ -84,8 +70,7 @@ def test_a_file_that_does_not_tell_is_remembered_after_a_run(some_grid):
     grid.says(2, ".hh-note", "")
 
 
-def test_a_file_that_is_not_there(some_grid):
-    grid = some_grid
+def test_a_file_that_is_not_there(grid):
     grid.open([("UNETLoader", {"unet_name": "gone.safetensors"}), soft_pag("L1")], [(1, 0, 2, 0)])
     grid.says(2, ".hh-note", "gone.safetensors")
     grid.button(2, "SD3 / SD3.5 medium")

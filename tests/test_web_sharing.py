@@ -8,8 +8,8 @@ import json
 
 import browser
 import pytest
-from gridfixtures import DEMO
-from gridpage import SD3, GridPage, soft_pag
+from gridfixtures import DEMO, everywhere
+from gridpage import SD3, soft_pag
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -30,8 +30,7 @@ def open_chain(grid) -> dict:
     return grid.workflow()
 
 
-def test_saved_and_loaded(some_grid):
-    grid = some_grid
+def test_saved_and_loaded(grid):
     saved = json.loads(json.dumps(open_chain(grid)))
     before = grid.prompt()
     grid.open([SD3], [])
@@ -42,8 +41,7 @@ def test_saved_and_loaded(some_grid):
     grid.settle(2, "L0H0, " + HEADS)
 
 
-def test_dropped_as_a_picture(some_grid):
-    grid = some_grid
+def test_dropped_as_a_picture(grid):
     saved = open_chain(grid)
     data = PngInfo()
     data.add_text("workflow", json.dumps(saved))
@@ -62,8 +60,7 @@ def test_dropped_as_a_picture(some_grid):
     grid.settle(2, HEADS)
 
 
-def test_copied_and_pasted(some_grid):
-    grid = some_grid
+def test_copied_and_pasted(grid):
     open_chain(grid)
     grid.page.evaluate("() => { app.canvas.selectItems([app.graph.getNodeById(2)]); app.canvas.canvas.focus() }")
     grid.page.mouse.move(700, 930)
@@ -81,8 +78,8 @@ def test_copied_and_pasted(some_grid):
     grid.settle(pasted, "L0H0, " + HEADS)
 
 
-def test_in_a_subgraph_and_promoted(some_grid):
-    grid = some_grid
+@everywhere
+def test_in_a_subgraph_and_promoted(grid):
     open_chain(grid)
     grid.page.evaluate("() => { app.graph.convertToSubgraph(new Set([app.graph.getNodeById(2)])) }")
     assert queued(grid) == [HEADS]
@@ -119,8 +116,7 @@ def test_in_a_subgraph_and_promoted(some_grid):
     assert queued(grid) == ["L5"]
 
 
-def test_muted_and_back(some_grid):
-    grid = some_grid
+def test_muted_and_back(grid):
     open_chain(grid)
     for mode in (2, 4):
         grid.page.evaluate("(mode) => { app.graph.getNodeById(2).mode = mode }", mode)
@@ -131,33 +127,30 @@ def test_muted_and_back(some_grid):
         assert queued(grid) == [HEADS]
 
 
-def test_without_our_javascript(chrome, serve):
+def test_without_our_javascript(grid):
     """The text alone carries the heads, there and back."""
-    server = serve("own")
-    with browser.open_page(chrome, server) as page:
-        grid = GridPage(page, server)
-        saved = open_chain(grid)
-        expected = grid.prompt()
-        bare = page.context.new_page()
-        bare.route("**/extensions/headhunter/**", lambda route: route.fulfill(content_type="text/javascript", body=""))
-        bare.goto(server.url)
-        browser.ready(bare)
-        back, prompt = bare.evaluate(
-            """async (data) => { await app.loadGraphData(data, true, true, null);
-            return [JSON.stringify(app.graph.serialize()), (await app.graphToPrompt()).output] }""",
-            saved,
-        )
-        assert prompt == expected
-        bare.close()
-        grid.load(json.loads(back))
-        grid.knows(2, "sd3-medium")
-        assert grid.prompt() == expected
-        # The server has the last word: it takes the same prompt with no page at all.
-        assert server.post("/prompt", {"prompt": expected})["node_errors"] == {}
+    saved = open_chain(grid)
+    expected = grid.prompt()
+    bare = grid.page.context.new_page()
+    bare.route("**/extensions/headhunter/**", lambda route: route.fulfill(content_type="text/javascript", body=""))
+    bare.goto(grid.server.url)
+    browser.ready(bare)
+    back, prompt = bare.evaluate(
+        """async (data) => { await app.loadGraphData(data, true, true, null);
+        return [JSON.stringify(app.graph.serialize()), (await app.graphToPrompt()).output] }""",
+        saved,
+    )
+    assert prompt == expected
+    bare.close()
+    grid.page.bring_to_front()
+    grid.load(json.loads(back))
+    grid.knows(2, "sd3-medium")
+    assert grid.prompt() == expected
+    # The server has the last word: it takes the same prompt with no page at all.
+    assert grid.server.post("/prompt", {"prompt": expected})["node_errors"] == {}
 
 
-def test_a_presets_heads_are_shown(some_grid):
-    grid = some_grid
+def test_a_presets_heads_are_shown(grid):
     text = (DEMO.parent / "presets" / "sd3-medium" / "dark-lighting-and-shearing-L1H10-L11H15.json").read_text()
     grid.open([SD3, ("HeadHunterPreset", {"preset_json": text})], [(1, 0, 2, 0)])
     grid.knows(2, "sd3-medium")

@@ -1,12 +1,14 @@
 /**
  * Pointer, wheel and keyboard on the canvas -> edits of a head set.
  *
- * Each gesture lies between `begin` and `end`, which ComfyUI takes for one undo step.
+ * A gesture writes once, when it is over: until then the grid only shows what it will be. ComfyUI takes its snapshots for
+ * undo whenever a key or button comes up, and once more 50 ms later; none of them can then fall into the middle of one.
  *
  * @typedef {object} Target what the gestures act on
  * @property {() => import("./heads.js").Grid|null} grid
  * @property {() => import("./heads.js").HeadSet|null} heads a copy; null where nothing can be changed
- * @property {(heads: import("./heads.js").HeadSet) => void} write
+ * @property {(heads: import("./heads.js").HeadSet|null) => void} draft show these, without writing them; null: what is written
+ * @property {(heads: import("./heads.js").HeadSet) => void} write as one undo step; ends the draft
  * @property {() => number} strength the node's own
  * @property {(event: MouseEvent, inside?: boolean) => {layer: number|null, head: number|null}|null} spot
  *   what lies under the pointer; `inside`: the nearest cell
@@ -14,8 +16,6 @@
  * @property {(rectangle: {from: object, to: object}|null) => void} frame show a rectangle
  * @property {() => object|null} cursor the cell that keys act on
  * @property {(cell: object) => void} move the cursor
- * @property {() => void} begin one undo step begins
- * @property {() => void} end and ends
  * @property {() => object} canvas ComfyUI's, for what is not ours: zoom and pan
  */
 
@@ -25,12 +25,11 @@ const TICK = 100;
 const WHEEL_PAUSE_MS = 400;
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
-/** Attaches all gestures to a canvas element. Returns a function that ends what is still going on. */
+/** Attaches all gestures to a canvas element. */
 export function attach(element, target) {
-  const end = wheel(element, target);
-  pointer(element, target, end);
-  keyboard(element, target, end);
-  return end;
+  const endWheel = wheel(element, target);
+  pointer(element, target, endWheel);
+  keyboard(element, target, endWheel);
 }
 
 /** The cells that a spot means: one, a layer, a head in every layer, or all. */
@@ -71,7 +70,7 @@ function pointer(element, target, endWheel) {
     const grid = target.grid();
     const keys = cellsOf(grid, spot);
     const cell = spot.layer !== null && spot.head !== null;
-    gesture = { id: event.pointerId, before: heads, add: !keys.every((key) => heads.has(key)), from: spot, last: spot,
+    gesture = { id: event.pointerId, before: heads, heads, add: !keys.every((key) => heads.has(key)), from: spot, last: spot,
       rectangle: cell && event.shiftKey };
     element.setPointerCapture(event.pointerId);
     if (cell) target.move(spot);
@@ -91,31 +90,28 @@ function pointer(element, target, endWheel) {
     }
   });
 
-  const finish = (event) => {
+  const finish = (change) => (event) => {
     if (event.button === 1) target.canvas().processMouseUp?.(event);
     if (gesture?.id !== event.pointerId) return;
+    change(gesture.heads);
     gesture = null;
     target.frame(null);
   };
-  element.addEventListener("pointerup", finish);
-  element.addEventListener("pointercancel", finish);
+  element.addEventListener("pointerup", finish(target.write));
+  element.addEventListener("pointercancel", finish(() => target.draft(null)));
   element.addEventListener("pointerleave", () => gesture || target.point(null));
 
   function apply(spot) {
     const grid = target.grid();
+    if (!grid) return;
     const { from, last, add } = gesture;
     gesture.last = spot;
     if (gesture.rectangle) {
-      const heads = new Map(gesture.before);
-      paint(heads, cellsBetween(grid, from, spot), add);
+      gesture.heads = new Map(gesture.before);
+      paint(gesture.heads, cellsBetween(grid, from, spot), add);
       target.frame({ from, to: spot });
-      target.write(heads);
-      return;
-    }
-    const heads = target.heads();
-    if (!heads) return;
-    for (const step of line(last, spot)) paint(heads, cellsOf(grid, step), add);
-    target.write(heads);
+    } else for (const step of line(last, spot)) paint(gesture.heads, cellsOf(grid, step), add);
+    target.draft(gesture.heads);
   }
 }
 
@@ -131,12 +127,15 @@ function* line(from, to) {
 function wheel(element, target) {
   let rest = 0;
   let timer = 0;
+  let run = null; // the heads of a run of the wheel that is not over
 
   const end = () => {
-    if (!timer) return;
+    if (!run) return;
     clearTimeout(timer);
-    timer = rest = 0;
-    target.end();
+    const heads = run;
+    run = null;
+    rest = 0;
+    target.write(heads);
   };
 
   // The attribute keeps Nodes 2.0 from taking the wheel; older versions look at nothing else.
@@ -146,9 +145,9 @@ function wheel(element, target) {
     end();
   });
   element.addEventListener("wheel", (event) => {
-    const heads = target.heads();
+    const heads = document.activeElement === element ? run ?? target.heads() : null;
     const spot = target.spot(event);
-    const ours = document.activeElement === element && heads && spot && spot.layer !== null && spot.head !== null;
+    const ours = heads && spot && spot.layer !== null && spot.head !== null;
     if (!ours || event.ctrlKey || event.metaKey) return target.canvas().processMouseWheel?.(event);
     event.preventDefault();
     event.stopPropagation();
@@ -157,13 +156,13 @@ function wheel(element, target) {
     const ticks = Math.trunc(rest / TICK);
     if (!ticks) return;
     rest -= ticks * TICK;
-    if (timer) clearTimeout(timer);
-    else target.begin();
+    clearTimeout(timer);
     timer = setTimeout(end, WHEEL_PAUSE_MS);
     const key = spot.layer * target.grid().heads + spot.head;
     heads.set(key, tidy((heads.get(key) ?? target.strength()) + ticks * (event.shiftKey ? FINE : STEP)));
+    run = heads;
     target.move(spot);
-    target.write(heads);
+    target.draft(heads);
   }, { passive: false });
   return end;
 }
@@ -176,6 +175,7 @@ const tidy = (strength) => Math.round(Math.min(1, Math.max(-1, strength)) * 1000
  */
 function keyboard(element, target, endWheel) {
   element.addEventListener("keydown", (event) => {
+    endWheel(); // also before the shortcuts of others, such as undo
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") element.blur();
     else if (event.key in MOVES) moveBy(...MOVES[event.key]);
@@ -185,11 +185,8 @@ function keyboard(element, target, endWheel) {
       const heads = target.heads();
       const cell = target.cursor();
       if (heads && cell) {
-        endWheel();
-        target.begin();
         edit(heads, cell.layer * target.grid().heads + cell.head);
         target.write(heads);
-        target.end();
       }
     }
     event.preventDefault();

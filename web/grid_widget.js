@@ -62,6 +62,7 @@ class HeadGrid {
   constructor(node, kind, app, api) {
     Object.assign(this, { node, kind, app, api });
     this.cursor = this.hover = this.frame = this.grid = null;
+    this.draft = null; // what a gesture that goes on will write
     this.looked = -LOOK_MS;
     this.parsed = { text: null };
     this.parts = buildParts({
@@ -70,7 +71,7 @@ class HeadGrid {
       clear: () => this.edit(() => new Map()),
       drop: (files) => this.drop(files),
     });
-    this.endGesture = attach(this.parts.canvas, this.target());
+    attach(this.parts.canvas, this.target());
     this.widget = node.addDOMWidget(TYPE, TYPE, this.parts.root, {
       serialize: false,
       hideInPanel: true,
@@ -93,7 +94,6 @@ class HeadGrid {
   }
 
   close() {
-    this.endGesture();
     open.delete(this);
     left.add(this);
   }
@@ -139,7 +139,7 @@ class HeadGrid {
       this.looked = time;
       this.look();
     }
-    this.text = this.kind.field ? (this.driven ? this.brought : String(this.field?.value ?? "")) : this.preset;
+    this.text = this.kind.field ? (this.driven ? this.brought : this.draft ?? String(this.field?.value ?? "")) : this.preset;
     const ratio = window.devicePixelRatio || 1;
     const drawn = [this.text, this.strength, canvas.clientWidth, canvas.clientHeight, ratio, this.grid, this.seen, this.palette,
       this.hover, this.cursor, this.frame, document.activeElement === canvas];
@@ -371,7 +371,7 @@ class HeadGrid {
 
   // Changes ---------------------------------------------------------------------------------------------------------
 
-  /** Runs a change as one undo step; for those that no mouseup ends. */
+  /** Runs a change as one undo step. */
   step(change) {
     this.app.canvas?.emitBeforeChange?.();
     try {
@@ -406,7 +406,11 @@ class HeadGrid {
     return {
       grid: () => this.grid,
       heads: () => this.current(),
-      write: (set) => this.write(heads.format(set, this.grid)),
+      draft: (set) => (this.draft = set && this.grid ? heads.format(set, this.grid) : null),
+      write: (set) => {
+        this.draft = null;
+        if (this.grid && open.has(this)) this.step(() => this.write(heads.format(set, this.grid)));
+      },
       strength: () => this.strength,
       spot: (event, inside = false) => {
         if (!this.layout) return null;
@@ -427,8 +431,6 @@ class HeadGrid {
         this.cursor = cell;
         this.hover = null;
       },
-      begin: () => this.app.canvas?.emitBeforeChange?.(),
-      end: () => this.app.canvas?.emitAfterChange?.(),
       canvas: () => (window.LiteGraph?.vueNodesMode ? {} : this.app.canvas),
     };
   }
