@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from floor import operations
+from headhunter_pack.headhunter.host.gradient_blocks import KEPT_BY_A_BLOCK
 from headhunter_pack.headhunter.hunt import planned_evaluations, planned_passes
 from subjects import flux_config, sd3_config
 
@@ -77,18 +78,38 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
             }
         )
         say(search.name)
-    return {"rows": rows, "cards": CARDS, "share_of_the_rate": SHARE}
+    memory = {
+        name: memory_of(*what)
+        for name, what in {"SD3-medium, 1024 px": ("sd3", 128), "FLUX.1-dev, 512 px": ("flux", 64)}.items()
+    }
+    return {"rows": rows, "cards": CARDS, "share_of_the_rate": SHARE, "memory": memory}
+
+
+def network_of(kind: str) -> Any:
+    """The host's transformer without weights."""
+    config = sd3_config(24) if kind == "sd3" else flux_config(19, 38)
+    config.set_inference_dtype(torch.bfloat16, None)
+    return config.get_model({}, "", device=torch.device("meta")).diffusion_model
+
+
+def memory_of(kind: str, side: int) -> dict[str, float]:
+    """Bytes in bfloat16: the weights; for a gradient the input of every block, and what one block keeps while it runs again."""
+    network = network_of(kind)
+    weights = sum(parameter.numel() for parameter in network.parameters()) * 2
+    layers, width = (24, 1536) if kind == "sd3" else (57, 3072)
+    one = ((side // 2) ** 2 + (154 if kind == "sd3" else 512)) * width * 2
+    return {"weights": weights, "block_inputs": layers * one, "one_block": KEPT_BY_A_BLOCK * one}
 
 
 def operations_of_a_pass(kind: str, side: int) -> int:
     """Floating point operations of one forward of one picture, text included: 154 tokens on SD3, 512 on FLUX."""
     meta = torch.device("meta")
-    if kind == "sd3":
-        config, context, pooled = sd3_config(24), torch.empty(1, 154, 4096, device=meta), 2048
-    else:
-        config, context, pooled = flux_config(19, 38), torch.empty(1, 512, 4096, device=meta), 768
-    config.set_inference_dtype(torch.bfloat16, None)
-    network = config.get_model({}, "", device=meta).diffusion_model
+    context, pooled = (
+        (torch.empty(1, 154, 4096, device=meta), 2048)
+        if kind == "sd3"
+        else (torch.empty(1, 512, 4096, device=meta), 768)
+    )
+    network = network_of(kind)
     inputs = {
         "y": torch.empty(1, pooled, device=meta).bfloat16(),
         "transformer_options": {"optimized_attention_override": attend},
@@ -125,4 +146,13 @@ def table(part: dict[str, Any]) -> str:
             share = f"1/{1 / plan['share']:.0f}" if plan["share"] < 0.5 else f"{plan['share']:.2f}"
             hours = " | ".join(f"{plan['hours'][card]:.2f}" for card in cards)
             lines.append(f"| {row['search']} | {name} | {plan['images']} | {plan['passes']} | {share} | {hours} |")
+    lines += [
+        "",
+        "| memory, GB in bfloat16 | weights | a gradient: all block inputs | a gradient: one block |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | {one['weights'] / 1e9:.1f} | {one['block_inputs'] / 1e9:.2f} | {one['one_block'] / 1e9:.2f} |"
+        for name, one in part["memory"].items()
+    ]
     return "\n".join(lines)

@@ -15,6 +15,7 @@ import comfy.supported_models
 import torch
 from comfy.ldm.flux.model import FluxParams
 
+NAMES = ("tiny", "sd3", "flux")
 DEMO = Path(__file__).resolve().parent.parent / "demo" / "models"
 
 
