@@ -18,7 +18,7 @@ from .progress import say
 from .settings import CFG_ALONE, UNGUIDED, Setting, compared
 
 FOLDER = "pictures"
-CAPTIONS, ROWS, STEPS = 32, 2, 20  # captions; pictures of each caption and setting; sampling steps
+CAPTIONS, ROWS, STEPS = 32, 1, 20  # captions; pictures of each caption and setting; sampling steps
 SHEET_ROWS = 12
 MEASURE = (
     "Fidelity is the negative mean squared difference between a made picture and the real picture of its caption, over all pixels and "

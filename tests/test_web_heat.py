@@ -33,7 +33,7 @@ def test_live_reloaded_and_after(grid, request):
     """Long enough to be caught in the middle; the study has no name in the workflow."""
     # A hunt of its own for each page: the same one again would be done at once.
     own = ALL.index(request.node.callspec.params["page"])
-    open_hunt(grid, steps=16, pool="L0-1", scale=0.5 + own / 10)
+    open_hunt(grid, steps=10, pool="L0-1", scale=0.5 + own / 10)
     before = grid.prompt()
     grid.page.evaluate("() => app.queuePrompt(0)")
     grid.until("() => /round 1 of 2 · .*pictures/.test(hh.text(7, '.hh-hunt'))", timeout=60_000)

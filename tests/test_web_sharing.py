@@ -159,3 +159,20 @@ def test_a_presets_heads_are_shown(grid):
     before = grid.page.evaluate("() => app.graph.getNodeById(2).widgets.map((w) => w.value)")
     grid.click(2, 0, 0)
     assert grid.page.evaluate("() => app.graph.getNodeById(2).widgets.map((w) => w.value)") == before
+
+
+def test_a_shipped_presets_heads_are_shown_when_it_is_chosen(grid):
+    """Before any run; one for another model says so."""
+    grid.open([SD3, ("HeadHunterPreset", {})], [(1, 0, 2, 0)])
+    grid.knows(2, "sd3-medium")
+    grid.says(2, ".hh-count", "0 heads")
+    choose = "(name) => { hh.find(2).widgets.find((w) => w.name === 'preset').value = name }"
+    grid.page.evaluate(choose, "sd3-medium/dark-lighting-and-shearing-L1H10-L11H15")
+    grid.says(2, ".hh-count", "2 heads · 2 layers")
+    grid.says(2, ".hh-note", "to look at")
+    grid.page.evaluate(choose, "flux1/golden-hour-L38H18")
+    grid.says(2, ".hh-note", "This preset is for flux1 (57 layers x 24 heads)")
+    grid.says(2, ".hh-count", "0 heads")
+    grid.page.evaluate(choose, "none")
+    grid.says(2, ".hh-note", "to look at")
+    grid.says(2, ".hh-count", "0 heads")

@@ -74,9 +74,11 @@ export function draw(context, layout, scene, colours) {
   context.globalAlpha = 1;
   if (scene.heat) drawChosen(context, layout, cell, scene, colours);
   for (const key of scene.result ?? []) drawDot(context, cell(key), colours);
-  for (const key of scene.candidate) outline(context, cell(key), "#f5c542", 2);
+  for (const key of scene.candidate) outline(context, cell(key), "#f5c542", 1.5, 1.5);
   if (scene.rectangle) drawRectangle(context, layout, scene.rectangle, colours);
-  if (scene.cursor && scene.focused) outline(context, cell(keyOf(layout.grid, scene.cursor)), colours.text, 1.5, 1.5);
+  if (!scene.cursor || !scene.focused) return;
+  const at = keyOf(layout.grid, scene.cursor);
+  outline(context, cell(at), colours.text, 1.5, scene.heat?.chosen.has(at) ? 3.5 : 1.5);
 }
 
 const keyOf = (grid, { layer, head }) => layer * grid.heads + head;
@@ -153,11 +155,16 @@ function drawHeads(context, layout, cell, scene, colours) {
 }
 
 function drawNumber(context, [x, y, width, height], value) {
-  const text = number(value).replace(/^(-?)0\./, "$1.");
   const size = Math.min(10, height - 2);
-  if (size < 7) return;
+  if (size >= 7) print(context, [x, y, width, height], number(value).replace(/^(-?)0\./, "$1."), size);
+}
+
+/** White on a dark edge: to be read on any colour. Smaller where it is too wide; nothing where that is too small. */
+function print(context, [x, y, width, height], text, size) {
   context.font = `600 ${size}${FONT}`;
-  if (context.measureText(text).width > width - 2) return;
+  const fitting = Math.floor(size * Math.min(1, width / context.measureText(text).width) * 2) / 2;
+  if (fitting < 7) return;
+  context.font = `600 ${fitting}${FONT}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.lineWidth = 2.5;
@@ -176,16 +183,10 @@ function drawHeat(context, layout, cell, { heat }, colours) {
 
 function drawChosen(context, layout, cell, { heat }, colours) {
   for (const [key, round] of heat.chosen) {
+    // Around the cell: on FLUX's low ones, a line inside would hide the colour. The number may stand out a little.
     const box = cell(key);
-    outline(context, box, colours.text, 2);
-    const [x, y, width, height] = box;
-    const size = Math.min(10, height);
-    if (size < 6 || width < 8) continue;
-    context.font = `700 ${size}${FONT}`;
-    context.textAlign = "center";
-    context.textBaseline = "middle";
-    context.fillStyle = colours.text;
-    context.fillText(String(round), x + width / 2, y + height / 2 + 0.5);
+    outline(context, box, colours.text, 1.5, 1.5);
+    print(context, box, String(round), Math.min(10, Math.max(8, box[3])));
   }
 }
 

@@ -98,7 +98,7 @@ function pointer(element, target, endWheel) {
     target.frame(null);
   };
   element.addEventListener("pointerup", finish(target.write));
-  element.addEventListener("pointercancel", finish(() => target.draft(null)));
+  for (const name of ["pointercancel", "lostpointercapture"]) element.addEventListener(name, finish(() => target.draft(null)));
   element.addEventListener("pointerleave", () => gesture || target.point(null));
 
   function apply(spot) {

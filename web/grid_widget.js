@@ -18,14 +18,16 @@
  * @property {() => void} close gives the keyboard back to the grid, after the menu has gone
  */
 
-import { draw, layoutOf, ramp, spotAt } from "./drawing.js";
+import { draw, layoutOf, spotAt } from "./drawing.js";
 import { attach } from "./gestures.js";
 import { executionIds, inputIndex, shownBy, textAt } from "./graph.js";
 import * as heads from "./heads.js";
 import * as heat from "./heat.js";
-import { buildParts, set } from "./parts.js";
+import { buildParts } from "./parts.js";
 import { presetText } from "./preset_text.js";
 import { KNOWN, gridOf, isGrid, modelFile, remember } from "./model.js";
+import { shippedNow, wantShipped } from "./shipped.js";
+import { showPreview, showWords } from "./words.js";
 
 const TYPE = "headhunter-grid";
 const CHOICE = "headhunter_grid";
@@ -33,7 +35,6 @@ const MIN_HEIGHT = 470;
 const MARGINS = 20; // that the classic renderer leaves around a DOM widget
 const WIDTH = 420;
 const LOOK_MS = 200;
-const HINT = "click or drag to paint · ⇧ rectangle · wheel or 1–9 strength";
 const NOTHING = { heads: new Map(), error: null };
 
 /**
@@ -142,7 +143,7 @@ class HeadGrid {
     this.text = this.kind.field ? (this.driven ? this.brought : this.draft ?? String(this.field?.value ?? "")) : this.preset;
     const ratio = window.devicePixelRatio || 1;
     const drawn = [this.text, this.strength, canvas.clientWidth, canvas.clientHeight, ratio, this.grid, this.seen, this.palette,
-      this.hover, this.cursor, this.frame, document.activeElement === canvas];
+      this.hover, this.cursor, this.frame, document.activeElement === canvas, menu.module, shippedNow()];
     if (this.drawn?.every((value, index) => value === drawn[index])) return;
     this.drawn = drawn;
     this.show(ratio);
@@ -162,7 +163,10 @@ class HeadGrid {
     const slot = kind.field ? inputIndex(node, kind.field) : -1;
     this.driven = slot >= 0 && node.inputs[slot].link != null;
     this.brought = this.driven ? textAt(node, slot) ?? shown?.heads ?? "" : "";
-    this.preset = kind.field ? "" : presetText(node, this.grid) ?? shown?.heads ?? "";
+    if (!kind.field) wantShipped(this.api);
+    const preset = kind.field ? null : presetText(node, this.grid);
+    this.preset = preset?.heads ?? shown?.heads ?? "";
+    this.refused = preset?.refused ?? "";
     this.result = typeof shown?.result === "string" ? shown.result : null;
 
     const named = kind.hunts ? node.widgets?.find((widget) => widget.name === "study")?.value : "";
@@ -170,7 +174,7 @@ class HeadGrid {
     const style = getComputedStyle(this.parts.canvas);
     this.palette = [style.color, style.backgroundColor, style.caretColor].join();
     this.seen = [this.study, heat.versionOf(this.study), this.driven, this.chosenByHand, this.result, this.known === undefined,
-      this.known?.error].join();
+      this.known?.error, this.refused].join();
   }
 
   /** The same grid stays the same object, so that comparing is cheap. */
@@ -196,7 +200,7 @@ class HeadGrid {
 
   /** Why nothing can be changed here; "" where it can. */
   get locked() {
-    if (!this.kind.field) return "The preset's heads, to look at.";
+    if (!this.kind.field) return this.refused ? `This preset is ${this.refused}.` : "The preset's heads, to look at.";
     if (this.driven) return "The heads come by wire: shown here, changed there.";
     if (this.read(this.text).error) return this.read(this.text).error;
     if (heads.isHandwritten(this.text)) return "Comments or several lines: the text is shown, and left as it was written.";
@@ -208,16 +212,24 @@ class HeadGrid {
     const { grid } = this;
     const parsed = this.read(this.text);
     const found = grid && this.study ? heat.heatOn(this.study, grid) : null;
-    this.heat = found;
-    this.showTexts(parsed);
+    const palette = colours(canvas);
+    const progress = heat.progressOf(this.study);
+    showWords(this.parts, {
+      grid, heads: parsed.heads, strength: this.strength, heat: found, progress, dark: palette.dark, hover: this.hover, cursor: this.cursor,
+      locked: grid ? this.locked : "", wrong: Boolean(parsed.error || this.refused), fixed: !this.kind.field, chosenByHand: this.chosenByHand,
+      file: this.file, waiting: Boolean(this.file) && this.known === undefined,
+      choose: (model) => this.choose(model),
+      presetNames: (spot) => menu.module?.presetNames?.(grid, spot.layer, spot.head) ?? [],
+    });
     const width = canvas.clientWidth, height = canvas.clientHeight;
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
     this.layout = grid && width > 60 && height > 60 ? layoutOf(grid, width, height) : null;
+    const preview = isCell(this.hover) ? found?.previews.get(this.hover.layer * grid.heads + this.hover.head) : undefined;
+    showPreview(this.parts.preview, this.layout, this.hover, preview === undefined ? "" : heat.previewUrl(this.api, this.study, preview));
     if (!this.layout) return;
     const context = canvas.getContext("2d");
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    const progress = heat.progressOf(this.study);
     draw(context, this.layout, {
       heads: parsed.heads,
       strength: this.strength,
@@ -229,7 +241,7 @@ class HeadGrid {
       focused: isCell(this.hover) || document.activeElement === canvas,
       rectangle: this.frame,
       faded: Boolean(parsed.error),
-    }, colours(canvas));
+    }, palette);
   }
 
   keys(text) {
@@ -240,54 +252,7 @@ class HeadGrid {
     }
   }
 
-  // Words around the picture ----------------------------------------------------------------------------------------
-
-  showTexts(parsed) {
-    const { parts, grid } = this;
-    const layers = grid ? new Set([...parsed.heads.keys()].map((key) => Math.floor(key / grid.heads))).size : 0;
-    const size = grid ? `${grid.model} ${grid.layers}×${grid.heads}` : "";
-    const count = grid ? `${plural(parsed.heads.size, "head")} · ${plural(layers, "layer")}` : "";
-    set(parts.count, count, size);
-    const locked = grid ? this.locked : "";
-    parts.invert.disabled = parts.clear.disabled = !grid || Boolean(locked);
-    parts.invert.hidden = parts.clear.hidden = !this.kind.field;
-    parts.canvas.classList.toggle("hh-fixed", Boolean(locked));
-    parts.canvas.setAttribute("aria-label", grid
-      ? `Head grid, ${size}, ${count}. ${locked || "Arrow keys move, space toggles, digits set the strength."}`
-      : "Head grid, model unknown");
-    this.showNote(parsed, locked);
-    this.showProgress();
-    this.showLegend();
-    set(parts.read, this.describe(this.hover ?? (document.activeElement === parts.canvas ? this.cursor : null), parsed));
-    parts.hint.hidden = Boolean(locked) || !grid || !parts.legend.hidden;
-    set(parts.hint, HINT);
-    this.showPreview();
-  }
-
-  showNote(parsed, locked) {
-    const { note } = this.parts;
-    const waiting = this.file && this.known === undefined;
-    const unknown = !this.grid && !waiting;
-    const text = unknown ? this.whyUnknown() : waiting ? "Reading the model's grid …" : this.chosenByHand ? `Shown as ${this.grid.model}: no model tells its grid here.` : locked;
-    const key = [text, unknown, this.chosenByHand].join();
-    if (note.dataset.key === key) return;
-    note.dataset.key = key;
-    note.hidden = !text;
-    note.classList.toggle("hh-error", Boolean(parsed.error) && !unknown);
-    const choices = unknown ? KNOWN.map(({ label, grid }) => [`${label} ${grid.layers}×${grid.heads}`, grid.model]) : [];
-    if (this.chosenByHand) choices.push(["another", undefined]);
-    note.replaceChildren(element("span", text), ...choices.map(([label, model]) => {
-      const button = element("button", label);
-      button.type = "button";
-      button.addEventListener("click", () => this.choose(model));
-      return button;
-    }));
-  }
-
-  whyUnknown() {
-    if (!this.file) return "No model is connected that tells its grid. Which one is it?";
-    return `${this.file.name} does not tell its grid before it has run once. Which model is it?`;
-  }
+  // Changes ---------------------------------------------------------------------------------------------------------
 
   choose(model) {
     this.step(() => {
@@ -296,80 +261,6 @@ class HeadGrid {
     });
     this.looked = -LOOK_MS;
   }
-
-  showProgress() {
-    const { hunt, doing, left, bar } = this.parts;
-    const progress = heat.progressOf(this.study);
-    hunt.hidden = !progress;
-    if (!progress) return;
-    const where = progress.round ? `round ${progress.round} of ${progress.rounds}` : "unguided pictures";
-    set(doing, [where, progress.candidate, `${progress.done} of ${progress.total} pictures`].filter(Boolean).join(" · "));
-    set(left, progress.seconds_left === null ? "" : `${duration(progress.seconds_left)} left`);
-    bar.max = Math.max(1, progress.total);
-    bar.value = progress.done;
-  }
-
-  showLegend() {
-    const { legend } = this.parts;
-    const found = this.heat;
-    legend.hidden = !found?.scores.size;
-    if (legend.hidden) return;
-    const { dark } = colours(this.parts.canvas);
-    const stops = Array.from({ length: 9 }, (_, index) => ramp(index / 4 - 1, dark));
-    this.parts.ramp.style.background = `linear-gradient(to right, ${stops.join()})`;
-    set(this.parts.low, signed(-found.limit));
-    set(this.parts.high, signed(found.limit));
-    const base = found.baseline === null ? "" : ` ${found.baseline.toPrecision(3)}`;
-    set(this.parts.scale, `round ${found.round}, against unguided${base}`, found.scorers.join(" + "));
-  }
-
-  /** What lies under the pointer or the cursor, in words. */
-  describe(spot, parsed) {
-    const { grid } = this;
-    if (!grid) return "";
-    if (!spot) return `${grid.model} · ${grid.layers} layers × ${grid.heads} heads`;
-    if (spot.layer === null && spot.head === null) return "all heads";
-    if (spot.layer === null) return `H${spot.head} · head ${spot.head} of every layer`;
-    const place = `L${spot.layer}`;
-    const block = kindOf(grid, spot.layer);
-    if (spot.head === null) return `${place} · the whole layer · ${block}`;
-    const key = spot.layer * grid.heads + spot.head;
-    const own = parsed.heads.get(key);
-    const score = this.heat?.scores.get(key) ?? heat.lastScore(grid, key);
-    const round = this.heat?.chosen.get(key);
-    return [
-      `${place} H${spot.head} · ${block}`,
-      own === undefined ? "" : own === null ? `strength ${heads.number(this.strength)}` : `own strength ${heads.number(own)}`,
-      score === null ? "" : `score ${signed(score)}`,
-      round === undefined ? "" : `chosen in round ${round}`,
-      this.presetsWith(spot),
-    ].filter(Boolean).join(" · ");
-  }
-
-  /** Names of the presets that hold a head, from menu.js where it offers them. */
-  presetsWith({ layer, head }) {
-    const names = menu.module?.presetNames?.(this.grid, layer, head) ?? [];
-    return names.length ? `in ${names.slice(0, 2).map((name) => `“${name}”`).join(", ")}${names.length > 2 ? " …" : ""}` : "";
-  }
-
-  showPreview() {
-    const { preview } = this.parts;
-    const number = isCell(this.hover) && this.layout ? this.heat?.previews.get(this.hover.layer * this.grid.heads + this.hover.head) : undefined;
-    if (number === undefined) {
-      preview.hidden = true;
-      return;
-    }
-    const url = heat.previewUrl(this.api, this.study, number);
-    if (preview.getAttribute("src") !== url) preview.src = url;
-    preview.alt = `L${this.hover.layer}H${this.hover.head}`;
-    preview.hidden = false;
-    const { layout } = this;
-    const x = layout.x(this.hover.head), right = x + layout.cellWidth + 8;
-    preview.style.left = `${right + 112 < layout.width ? right : Math.max(0, x - 116)}px`;
-    preview.style.top = `${Math.max(0, Math.min(layout.y(this.hover.layer) - 40, layout.height - 116))}px`;
-  }
-
-  // Changes ---------------------------------------------------------------------------------------------------------
 
   /** Runs a change as one undo step. */
   step(change) {
@@ -423,13 +314,14 @@ class HeadGrid {
       point: (spot) => {
         if (same(spot, this.hover)) return;
         this.hover = spot;
-        menu.load(); // it knows which presets hold the head
+        this.wantNames();
       },
       frame: (frame) => (this.frame = frame),
       cursor: () => this.cursor,
       move: (cell) => {
         this.cursor = cell;
         this.hover = null;
+        this.wantNames();
       },
       canvas: () => (window.LiteGraph?.vueNodesMode ? {} : this.app.canvas),
     };
@@ -449,6 +341,12 @@ class HeadGrid {
       },
       close: () => this.parts.canvas.focus({ preventScroll: true }),
     };
+  }
+
+  /** Which presets hold a head is asked for when somebody first looks at one. */
+  wantNames() {
+    wantShipped(this.api);
+    menu.load();
   }
 
   async openMenu(button) {
@@ -498,20 +396,6 @@ function chain(node, name, after) {
   };
 }
 
-function element(tag, text) {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  return made;
-}
-
-/** Block kind with the block's own number, where a model has two kinds: "single 4 (S4)". */
-function kindOf(grid, layer) {
-  const kind = grid.kinds[layer];
-  if (kind === "joint") return kind;
-  const number = layer - grid.kinds.indexOf(kind);
-  return `${kind} ${number} (${kind[0].toUpperCase()}${number})`;
-}
-
 /** The palette's colours as they are this moment. */
 function colours(canvas) {
   const { color, backgroundColor, caretColor } = getComputedStyle(canvas);
@@ -521,11 +405,3 @@ function colours(canvas) {
 
 const isCell = (spot) => Boolean(spot) && spot.layer !== null && spot.head !== null;
 const same = (one, other) => one?.layer === other?.layer && one?.head === other?.head && !one === !other;
-const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
-const signed = (value) => (value > 0 ? "+" : value < 0 ? "−" : "") + Number(Math.abs(value).toPrecision(3));
-
-/** `40 s`, `12 min`, `3.5 h`. */
-function duration(seconds) {
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
-}

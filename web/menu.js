@@ -8,6 +8,7 @@ import { groupAt, isDriven, replaceByPreset, widgetOf, writeChain, writeGroup, w
 import { canonical, isHandwritten, parse } from "./heads.js";
 import { Panel } from "./panel.js";
 import { PresetError, fileName, formatPreset, parsePreset, presetOf, readPreset, refusal, renamed, unionText, warning } from "./presets.js";
+import { loadShipped, shippedNow } from "./shipped.js";
 import { listStudies, readRounds } from "./studies.js";
 import { listOwn, remove, store, taken } from "./userdata.js";
 
@@ -17,8 +18,7 @@ const TITLE = "Presets";
 const PRESET_NODE = "HeadHunterPreset";
 const SOFT_PAG = "HeadHunterSoftPAG";
 
-/** What was read last, for `presetNames`. */
-let shipped = null;
+/** What was read of the user's own last, for `presetNames`. */
 let own = [];
 
 /**
@@ -56,17 +56,20 @@ export async function importDropped(files, context) {
   new Menu(button, context).choose(preset, "");
 }
 
-/** Names of the presets that hold a head: of those that fit the grid, among all that have been read. */
+/** Names of the presets that hold a head: of those for the grid's model, among all that have been read; the fewest heads first. */
 export function presetNames(grid, layer, head) {
   if (!grid) return [];
+  const shipped = shippedNow();
   if (names.grid !== grid || names.shipped !== shipped || names.own !== own) {
     Object.assign(names, { grid, shipped, own, byHead: new Map() });
-    for (const preset of [...own.map((one) => one.preset), ...(shipped ?? []).map((one) => one.preset)])
-      if (preset && preset.model === grid.model && !refusal(preset, grid)) index(preset, grid);
+    const all = [...own, ...(shipped ?? [])].map((one) => one.preset).filter(Boolean);
+    for (const preset of all.sort((one, other) => length(one) - length(other)))
+      if (preset.model === grid.model && !refusal(preset, grid)) index(preset, grid);
   }
   return names.byHead.get(layer * grid.heads + head) ?? [];
 }
 
+const length = (preset) => preset.groups.reduce((sum, { heads }) => sum + heads.length, 0);
 const names = { grid: null, shipped: null, own: null, byHead: new Map() };
 
 function index(preset, grid) {
@@ -403,19 +406,10 @@ class Menu {
 
 // Helpers -----------------------------------------------------------------------------------------------------------
 
-/** The presets that ship with the pack. @returns {Promise<{id: string, preset: import("./presets.js").Preset}[]>} */
-async function loadShipped(api) {
-  if (shipped) return shipped;
-  const response = await api.fetchApi("/headhunter/presets");
-  if (!response.ok) throw new Error(`the server says ${response.status}`);
-  const list = await response.json();
-  return (shipped = list.map(({ id, text }) => ({ id: String(id), preset: parsePreset(String(text)) })));
-}
-
 /** What an Apply Head Preset node applies; null where it is nothing that can be read. */
 function presetAt(node) {
   const text = widgetOf(node, "preset_json")?.value;
-  if (!String(text ?? "").trim()) return shipped?.find(({ id }) => id === widgetOf(node, "preset")?.value)?.preset ?? null;
+  if (!String(text ?? "").trim()) return shippedNow()?.find(({ id }) => id === widgetOf(node, "preset")?.value)?.preset ?? null;
   try {
     return parsePreset(String(text));
   } catch {

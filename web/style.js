@@ -31,11 +31,13 @@ export const STYLE = `
 .hh-stage canvas:focus { box-shadow: 0 0 0 2px var(--hh-accent); }
 .hh-preview { position: absolute; width: 104px; height: auto; max-height: 60%; object-fit: contain; pointer-events: none; border-radius: 4px;
   border: 2px solid var(--hh-fg); background: var(--hh-bg); box-shadow: 0 2px 8px rgba(0, 0, 0, .5); }
-.hh-foot { display: flex; gap: 8px; align-items: flex-start; min-height: 29px; }
-.hh-read { flex: 1; min-width: 0; opacity: .9; }
+/* As high whatever it says: else the cells would move under the pointer. */
+.hh-foot { display: flex; gap: 8px; align-items: flex-start; height: 43px; overflow: hidden; }
+.hh-read { flex: 1; min-width: 0; max-height: 100%; opacity: .9; overflow: hidden; display: -webkit-box; -webkit-box-orient: vertical;
+  -webkit-line-clamp: 3; }
 .hh-legend { display: grid; grid-template-columns: auto 92px auto; gap: 1px 5px; align-items: center; font-size: 10px; opacity: .9; }
 .hh-legend i { height: 8px; border-radius: 2px; }
 .hh-legend span:last-child { grid-column: 1 / -1; text-align: center; opacity: .8; }
-.hh-hint { opacity: .6; text-align: right; max-width: 48%; }
+.hh-hint { opacity: .6; text-align: right; max-width: 48%; white-space: pre-line; }
 .hh-grid.hh-drop { box-shadow: inset 0 0 0 2px var(--hh-accent); }
 `;

@@ -87,12 +87,13 @@ def gradients() -> Iterator[None]:
 @contextmanager
 def _training() -> Iterator[None]:
     """The switch by which newer hosts leave out their own kernels, which have no backward pass (FLUX's rotary embedding)."""
-    before = getattr(comfy.model_management, "in_training", None)
+    host: Any = comfy.model_management
+    before = getattr(host, "in_training", None)
     if before is None:
         yield
         return
-    comfy.model_management.in_training = True
+    host.in_training = True
     try:
         yield
     finally:
-        comfy.model_management.in_training = before
+        host.in_training = before
