@@ -1,4 +1,4 @@
-"""[grid] Reading and writing the head text of FLUX.1's 1368 heads."""
+"""[grid] Reading, writing and drawing FLUX.1's 1368 heads, each with a strength of its own."""
 
 from __future__ import annotations
 
@@ -8,29 +8,76 @@ from typing import Any
 
 from headhunter_pack.headhunter.grid import Grid
 from headhunter_pack.headhunter.heads import Head, format_heads, parse
+from hosted import host
 from timing import seconds
 
 GRID = Grid("flux1", ("double",) * 19 + ("single",) * 38, 24)
 REPEATS = 20
+IN_THE_PAGE = """async ([text, repeats]) => {
+  const { parse, format } = await import('/extensions/headhunter/heads.js');
+  const { draw, layoutOf } = await import('/extensions/headhunter/drawing.js');
+  const kinds = [...Array(19).fill('double'), ...Array(38).fill('single')];
+  const grid = { model: 'flux1', layers: 57, heads: 24, kinds };
+  const canvas = document.createElement('canvas'), ratio = devicePixelRatio, width = 420, height = 640;
+  canvas.width = width * ratio; canvas.height = height * ratio;
+  const context = canvas.getContext('2d');
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  const heads = parse(text, grid), layout = layoutOf(grid, width, height);
+  const scene = { heads, strength: 0.5, candidate: new Set(), result: null, cursor: null, focused: false, heat: null, pool: false };
+  const colours = { text: '#fff', accent: '#57f', away: '#d60', dark: true };
+  const work = { parse: () => parse(text, grid), write: () => format(heads, grid),
+    draw: () => { draw(context, layout, scene, colours); context.getImageData(0, 0, 1, 1) } };
+  const found = {};
+  for (const [name, run] of Object.entries(work)) {
+    found[name] = [];
+    for (let i = -5; i < repeats; i++) {
+      await new Promise(requestAnimationFrame);
+      const begun = performance.now();
+      run();
+      if (i >= 0) found[name].push(performance.now() - begun);
+    }
+  }
+  return found }"""
 
 
 def measure(rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Milliseconds to parse and to write the longest texts: every head by itself with a strength of its own."""
+    """Milliseconds, in Python and in the page at pixel ratio 2; `page` is None where there is no Chromium."""
     heads = {
         Head(layer, head): round((layer * 24 + head) % 1000 / 1000, 3) for layer in range(57) for head in range(24)
     }
     text = format_heads(heads, GRID)
     assert parse(text, GRID) == heads
-    times = {"parse": lambda: parse(text, GRID), "write": lambda: format_heads(heads, GRID)}
-    found = {name: [1000 * seconds(run) for _ in range(rounds * REPEATS)] for name, run in times.items()}
-    say("done")
-    return {
-        "heads": len(heads),
-        "python": {name: {"median": median(ms), "high": max(ms)} for name, ms in found.items()},
-    }
+    work = {"parse": lambda: parse(text, GRID), "write": lambda: format_heads(heads, GRID)}
+    in_python = {name: [1000 * seconds(run) for _ in range(rounds * REPEATS)] for name, run in work.items()}
+    say("Python done")
+    in_page = _in_the_page(text, rounds * REPEATS)
+    return {"heads": len(heads), "python": _told(in_python), "page": in_page and _told(in_page)}
+
+
+def _in_the_page(text: str, repeats: int) -> dict[str, list[float]] | None:
+    import browser
+    from hosting import chromium
+    from hosting.server import Server
+
+    found = chromium.find()
+    if found is None:
+        return None
+    with (
+        Server(host()) as server,
+        browser.launched(found) as opened,
+        browser.open_page(opened, server, ratio=2) as page,
+    ):
+        return page.evaluate(IN_THE_PAGE, [text, repeats])
+
+
+def _told(times: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    return {name: {"median": median(ms), "high": max(ms)} for name, ms in times.items()}
 
 
 def table(part: dict[str, Any]) -> str:
     """For the terminal."""
-    own = part["python"]
-    return f"{part['heads']} heads, each with its strength: parse {own['parse']['median']:.1f} ms, write {own['write']['median']:.1f} ms (Python)"
+    lines = [f"{part['heads']} heads, each with a strength of its own, ms (median, at most):"]
+    for where, times in {"Python": part["python"], "page, pixel ratio 2": part["page"]}.items():
+        told = ", ".join(f"{name} {one['median']:.1f} ({one['high']:.1f})" for name, one in (times or {}).items())
+        lines.append(f"  {where}: {told or 'no Chromium here'}")
+    return "\n".join(lines)

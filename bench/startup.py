@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
-
-from hosting.locate import ROOT, version_of  # noqa: E402  (after the path is right)
-from hosting.server import Server  # noqa: E402
-from hosting.setup import Host  # noqa: E402
+from hosted import host
+from hosting.locate import ROOT
+from hosting.server import Server
 
 
 def measure(rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Seconds until the server answers, with the pack and without, in turns; and the import time that ComfyUI itself reports."""
-    folder = Path(os.environ["COMFYUI_PATH"])
-    host = Host(Path(sys.executable), folder, version_of(folder))
     starts: dict[str, list[float]] = {"with": [], "without": []}
     imports = []
     for number in range(rounds):
         for name, pack in sorted({"with": ROOT, "without": None}.items(), reverse=bool(number % 2)):
             started = time.perf_counter()
-            with Server(host, pack=pack) as server:
+            with Server(host(), pack=pack) as server:
                 starts[name].append(time.perf_counter() - started)
                 found = re.search(r"([\d.]+) seconds: .*headhunter", server.log_text)
                 if pack and found:

@@ -94,11 +94,11 @@ function parseItems(text) {
   if (length > MAX_TEXT) throw new HeadTextError(`the text has ${length} characters; at most ${MAX_TEXT} are read`);
   return text.split(/\r\n|\r|\n/).flatMap((line, index) =>
     [...line.split("#", 1)[0].matchAll(WORD)].map((match) =>
-      parseItem(match[0], index + 1, [...line.slice(0, match.index)].length + 1)));
+      parseItem(match[0], index + 1, () => [...line.slice(0, match.index)].length + 1)));
 }
 
 function parseItem(text, line, column) {
-  const error = (message) => new HeadTextError(message, text, line, column);
+  const error = (message) => new HeadTextError(message, text, line, column());
   const match = ITEM.exec(text);
   if (!match) throw error(`not a head. ${HINT}`);
   const [, all, letter, layer, layerEnd, , head, headEnd, written] = match;
