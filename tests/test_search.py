@@ -288,7 +288,8 @@ def test_atlas(job):
     assert labels.splitlines() == [f"{name}, pair {pair}" for pair in (0, 1) for name in names]
     assert images.shape[0] == 10 and sheet.shape[0] == 1
     hunt = run(job, rounds=1, scale=3.0)
-    assert torch.equal(images[0], hunt.images[0])
+    # Made in another batch: equal but for rounding, which may tip a level of 255.
+    assert (images[0] - hunt.images[0]).abs().max() < 1.5 / 255
     changed = HeadHunterAtlas.execute(
         job.model, job.vae, job.prompts, job.latent_image, "L1, L2H0", "head", steps=2, difference=True
     ).args[0]
