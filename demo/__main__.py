@@ -63,7 +63,9 @@ def demo(chosen: argparse.Namespace) -> None:
         if chosen.serve:
             say(f"open {first.url} in a browser; the demo's workflow is in Templates: {TEMPLATE}")
         with ExitStack() as others:
-            servers = [first, *(others.enter_context(server()) for _ in range(SERVERS - 1))]
+            # A visitor's pictures should not wait behind the demo's.
+            servers = [] if chosen.serve else [first]
+            servers += [others.enter_context(server()) for _ in range(SERVERS - len(servers))]
             if chosen.tune:
                 tuning.run(servers, out, chosen.quick)
             else:
