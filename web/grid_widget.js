@@ -165,7 +165,9 @@ class HeadGrid {
     this.brought = this.driven ? textAt(node, slot) ?? shown?.heads ?? "" : "";
     if (!kind.field) wantShipped(this.api);
     const preset = kind.field ? null : presetText(node, this.grid);
-    this.preset = preset?.heads ?? shown?.heads ?? "";
+    // What the last run had counts only where the preset comes by wire: otherwise the node itself says what is chosen.
+    const wired = !kind.field && node.inputs?.some((input) => ["preset", "preset_json"].includes(input.name) && input.link != null);
+    this.preset = preset?.heads ?? (wired ? shown?.heads : null) ?? "";
     this.refused = preset?.refused ?? "";
     this.result = typeof shown?.result === "string" ? shown.result : null;
 
