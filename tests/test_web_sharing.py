@@ -163,7 +163,7 @@ def test_a_presets_heads_are_shown(grid):
 
 def test_a_shipped_presets_heads_are_shown_when_it_is_chosen(grid):
     """Before any run; one for another model says so."""
-    grid.open([SD3, ("HeadHunterPreset", {})], [(1, 0, 2, 0)])
+    grid.open([SD3, ("HeadHunterPreset", {"preset": "none", "preset_json": ""})], [(1, 0, 2, 0)])
     grid.knows(2, "sd3-medium")
     grid.says(2, ".hh-count", "0 heads")
     choose = "(name) => { hh.find(2).widgets.find((w) => w.name === 'preset').value = name }"
