@@ -146,7 +146,7 @@ class Attribution:
                 raise AttributionError(
                     f"The gradient does not fit into memory: use a smaller picture. {INSTEAD}"
                 ) from error
-        except (RuntimeError, NotImplementedError) as error:
+        except RuntimeError as error:
             if isinstance(error, AttributionError):
                 raise
             raise AttributionError(f"The gradient could not be computed ({error}). {INSTEAD}") from error

@@ -22,8 +22,12 @@ from .sampling import RUN, may_skip_passes
 
 @dataclass(frozen=True)
 class FirstStep:
-    """One pair's: `layer` where the perturbed passes start, or None; predictions [1, C, h, w] of each of the host's conds."""
+    """One pair's, which is held so that its id stays its own.
 
+    `layer`: where the perturbed passes start, or None. predictions: [1, C, h, w] of each of the host's conds.
+    """
+
+    pair: Pair
     layer: int | None
     predictions: list[Tensor]
     prefixes: list[Prefix | None]
@@ -39,12 +43,12 @@ class FirstSteps:
         """A clone for one sampling of the pair, whose rows must all start from the same noise."""
         clone = model.clone()
         clone.add_wrapper_with_key(
-            WrappersMP.CALC_COND_BATCH, "headhunter", partial(self._evaluate, id(pair), iter([True]))
+            WrappersMP.CALC_COND_BATCH, "headhunter", partial(self._evaluate, pair, iter([True]))
         )
         return clone
 
     def _evaluate(
-        self, key: int, first: Any, executor: Any, model: Any, conds: Any, x: Tensor, timestep: Tensor, options: Any
+        self, pair: Pair, first: Any, executor: Any, model: Any, conds: Any, x: Tensor, timestep: Tensor, options: Any
     ) -> list[Tensor]:
         """CALC_COND_BATCH wrapper; `first` gives True once."""
         if not next(first, False) or may_skip_passes(options) or not shares_calls(options):
@@ -52,13 +56,15 @@ class FirstSteps:
         run = options.get("transformer_options", {}).get(RUN)
         layer = run.layer if run else None
         uuids = [cond["uuid"] for cond in conds[0] or ()]
-        kept = self._kept.get(key)
+        kept = self._kept.get(id(pair))
         if kept is None or layer not in (None, kept.layer):
             predictions = executor(model, conds, x[:1], timestep[:1], options)
             prefixes = [run.prefixes.get(uuid) if run else None for uuid in uuids]
             keep = comfy.model_management.intermediate_device()
-            kept = FirstStep(layer, [one.to(keep) for one in predictions], [one and one.to(keep) for one in prefixes])
-            self._kept[key] = kept
+            kept = FirstStep(
+                pair, layer, [one.to(keep) for one in predictions], [one and one.to(keep) for one in prefixes]
+            )
+            self._kept[id(pair)] = kept
         elif layer is not None:
             known = zip(uuids, kept.prefixes, strict=True)
             run.prefixes |= {uuid: prefix.to(x.device) for uuid, prefix in known if prefix is not None}
