@@ -36,11 +36,21 @@ THREADS = {"OMP_NUM_THREADS": "1"}
 
 def options() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python demo", description="What SoftPAG guidance does, on a real ComfyUI with tiny models.")
-    parser.add_argument("--out", type=Path, default=ROOT / "demo" / "out", metavar="DIR", help="where to write (default: demo/out)")
-    parser.add_argument("--quick", action="store_true", help="two captions, one picture each, few steps: a check, not a measurement")
-    parser.add_argument("--serve", action="store_true", help="keep ComfyUI up afterwards, to open in a browser; Ctrl-C ends it")
-    parser.add_argument("--tune", action="store_true", help="measure every head and a grid of settings on the tuning captions instead")
+    parser = argparse.ArgumentParser(
+        prog="python demo", description="What SoftPAG guidance does, on a real ComfyUI with tiny models."
+    )
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "demo" / "out", metavar="DIR", help="where to write (default: demo/out)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="two captions, one picture each, few steps: a check, not a measurement"
+    )
+    parser.add_argument(
+        "--serve", action="store_true", help="keep ComfyUI up afterwards, to open in a browser; Ctrl-C ends it"
+    )
+    parser.add_argument(
+        "--tune", action="store_true", help="measure every head and a grid of settings on the tuning captions instead"
+    )
     return parser.parse_args()
 
 
@@ -83,7 +93,9 @@ def measure(servers: Sequence[Server], out: Path, quick: bool, started: float) -
     seconds = round(time.monotonic() - started, 1)
     summary = {"format": FORMAT, "versions": versions(servers[0]), "seconds": seconds, "guidance": part, "hunts": hunts}
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    print(f"\n{hunting.report(hunts)}\n\n{out}: sheet.png, summary.json, {guidance.FOLDER}/ and {hunting.FOLDER}/, in {seconds:.0f} s")
+    print(
+        f"\n{hunting.report(hunts)}\n\n{out}: sheet.png, summary.json, {guidance.FOLDER}/ and {hunting.FOLDER}/, in {seconds:.0f} s"
+    )
 
 
 def keep_up(server: Server) -> None:

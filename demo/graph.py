@@ -14,7 +14,9 @@ from hosting.workflow import to_api
 from .captions import Caption
 from .settings import Setting
 
-WORKFLOW = Path(__file__).resolve().parent / "custom_nodes" / "headhunter_demo" / "example_workflows" / "demo_softpag.json"
+WORKFLOW = (
+    Path(__file__).resolve().parent / "custom_nodes" / "headhunter_demo" / "example_workflows" / "demo_softpag.json"
+)
 BRANCH = ("HeadHunterSoftPAG", "KSampler", "VAEDecode", "SaveImage")  # what a setting has for itself
 
 Prompt = dict[str, dict[str, Any]]
@@ -25,7 +27,9 @@ def load(server: Server) -> Prompt:
     return to_api(json.loads(WORKFLOW.read_text(encoding="utf-8")), server.get("/object_info"))
 
 
-def branched(workflow: Prompt, settings: Iterable[Setting], caption: Caption, rows: int, steps: int) -> tuple[Prompt, dict[str, str]]:
+def branched(
+    workflow: Prompt, settings: Iterable[Setting], caption: Caption, rows: int, steps: int
+) -> tuple[Prompt, dict[str, str]]:
     """The workflow for one caption, once for each setting.
 
     Args:

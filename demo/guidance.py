@@ -73,7 +73,10 @@ def _sheet(path: Path, part: dict[str, Any], made: Pictures, real: list[Path]) -
         first, _, second = one["title"].rpartition(" w=")
         columns.append([first or one["title"], f"w = {second}" if first else "", table.percent(one)])
     rows = [
-        {"label": _label(caption["text"]), "pictures": [real[i], *(made[one["name"]][i][0] for one in part["settings"])]}
+        {
+            "label": _label(caption["text"]),
+            "pictures": [real[i], *(made[one["name"]][i][0] for one in part["settings"])],
+        }
         for i, caption in enumerate(part["captions"][:SHEET_ROWS])
     ]
     title = [

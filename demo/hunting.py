@@ -102,7 +102,12 @@ def _goal(server: Server, out: Path, goal: Goal, quick: bool) -> dict[str, Any]:
         "baseline": report["baseline"],
         "seconds": report["seconds"],
         "results": [
-            {"name": one.name, "title": one.title, "heads": one.heads, "score": compare(errors[one.name], errors[UNGUIDED.name])}
+            {
+                "name": one.name,
+                "title": one.title,
+                "heads": one.heads,
+                "score": compare(errors[one.name], errors[UNGUIDED.name]),
+            }
             for one in settings
         ],
     }
@@ -152,7 +157,13 @@ def _prompt(goal: Goal, seen: Sequence[Caption], steps: int) -> dict[str, dict[s
 
 
 def _measure(
-    server: Server, folder: Path, goal: Goal, chosen: Sequence[Caption], settings: Sequence[Setting], rows: int, steps: int
+    server: Server,
+    folder: Path,
+    goal: Goal,
+    chosen: Sequence[Caption],
+    settings: Sequence[Setting],
+    rows: int,
+    steps: int,
 ) -> Errors:
     """The goal's score of each setting's pictures, negative, so that lower is better as it is for errors."""
     made = make([server], chosen, settings, rows, steps, folder)
@@ -167,7 +178,9 @@ def report(goals: Sequence[dict[str, Any]]) -> str:
     lines = []
     for goal in goals:
         unseen = len(goal["held_out"])
-        lines.append(f"Hunt for {goal['title']} (w={goal['scale']:g}, {goal['seconds']:.0f} s), on {unseen} unseen captions:")
+        lines.append(
+            f"Hunt for {goal['title']} (w={goal['scale']:g}, {goal['seconds']:.0f} s), on {unseen} unseen captions:"
+        )
         for one in goal["results"]:
             score = one["score"]
             lines.append(

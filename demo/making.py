@@ -16,7 +16,14 @@ from .spreading import spread
 Pictures = dict[str, list[list[Path]]]  # a setting's name -> for each caption, its rows
 
 
-def make(servers: Sequence[Server], captions: Sequence[Caption], settings: Sequence[Setting], rows: int, steps: int, folder: Path) -> Pictures:
+def make(
+    servers: Sequence[Server],
+    captions: Sequence[Caption],
+    settings: Sequence[Setting],
+    rows: int,
+    steps: int,
+    folder: Path,
+) -> Pictures:
     """Posts one graph for each caption and saves its pictures as `folder`/<setting>/<caption>-<row>.png.
 
     The files are ComfyUI's own: dropped onto its page, one opens the graph that it came from.

@@ -17,7 +17,9 @@ def call(host: Host, script: str, job: Any) -> Any:
         RuntimeError: the script failed; with the end of what it said.
     """
     command = [str(host.python), str(Path(__file__).resolve().parent / script)]
-    result = subprocess.run(command, input=json.dumps(job, default=str), capture_output=True, text=True, encoding="utf-8")
+    result = subprocess.run(
+        command, input=json.dumps(job, default=str), capture_output=True, text=True, encoding="utf-8"
+    )
     if result.returncode != 0:
         raise RuntimeError(f"{script} ended with exit code {result.returncode}:\n{result.stderr[-2000:]}")
     return json.loads(result.stdout)

@@ -24,7 +24,13 @@ def draw(job: dict) -> None:
     for i, lines in enumerate(job["columns"]):
         middle = LABEL + i * (CELL + GAP) + CELL // 2
         for k, line in enumerate(lines):
-            pen.text((middle, TOP + 2 + 18 * k), line, INK if k < len(lines) - 1 else SOFT, text if k == 0 else small, anchor="ma")
+            pen.text(
+                (middle, TOP + 2 + 18 * k),
+                line,
+                INK if k < len(lines) - 1 else SOFT,
+                text if k == 0 else small,
+                anchor="ma",
+            )
     for j, row in enumerate(job["rows"]):
         y = TOP + HEAD + j * (CELL + GAP)
         for k, line in enumerate(row["label"]):

@@ -7,7 +7,9 @@ from typing import Any
 
 from .comparing import verdict
 
-Result = dict[str, Any]  # a setting with its "fidelity", and with "fidelity_over_cfg" where it has both kinds of guidance
+Result = dict[
+    str, Any
+]  # a setting with its "fidelity", and with "fidelity_over_cfg" where it has both kinds of guidance
 
 
 def percent(result: Result) -> str:
@@ -54,4 +56,6 @@ def _outcomes(results: Iterable[Result], key: str) -> str:
 def _outcome(result: Result, one: dict[str, Any]) -> str:
     """'w=0.4 closer, by 5.1 +- 0.8 %'"""
     name = f"w={result['scale']:g}" if result["scale"] else result["title"]
-    return f"{name} {verdict(one)}, {one['difference_percent']:+.1f} +- {one['difference_percent_standard_error']:.1f} %"
+    return (
+        f"{name} {verdict(one)}, {one['difference_percent']:+.1f} +- {one['difference_percent_standard_error']:.1f} %"
+    )

@@ -40,7 +40,9 @@ def run(servers: Sequence[Server], out: Path, quick: bool) -> None:
     singles = measure("Single heads", [_softpag(name, FIRST_SCALE, 1.0) for name in names])
     sets = [", ".join(sorted(one["heads"] for one in singles[:count])) for count in TOGETHER]
     guided = [_softpag(heads, w, 1.0) for heads, w in product(sets, SCALES)]
-    best = measure("The best heads together, and CFG", guided + [Setting(f"cfg-{cfg:g}", f"CFG {cfg:g}", cfg) for cfg in CFGS])
+    best = measure(
+        "The best heads together, and CFG", guided + [Setting(f"cfg-{cfg:g}", f"CFG {cfg:g}", cfg) for cfg in CFGS]
+    )
     heads = next(one["heads"] for one in best if one["heads"])
     measure("The best set at lower strengths", [_softpag(heads, w, u) for w, u in product(SCALES, STRENGTHS)])
 

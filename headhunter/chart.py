@@ -146,9 +146,7 @@ def _middle(box: tuple[float, float, float, float], size: float) -> tuple[float,
     return x - size / 2, y - size / 2, x + size / 2, y + size / 2
 
 
-def _legend(
-    draw: ImageDraw.ImageDraw, corner: tuple[int, int], width: int, largest: float, predicted: bool
-) -> None:
+def _legend(draw: ImageDraw.ImageDraw, corner: tuple[int, int], width: int, largest: float, predicted: bool) -> None:
     left, top = corner
     for x in range(width):
         draw.line((left + x, top, left + x, top + 12), ramp(2 * x / max(1, width - 1) - 1))

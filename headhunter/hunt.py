@@ -141,7 +141,9 @@ def hunt(
         result.baseline = _measure(evaluate, [frozenset()], every)[0]
         broken = [pair for pair, score in zip(every, result.baseline.scores, strict=True) if not math.isfinite(score)]
         if broken:
-            raise ValueError(f"the unguided picture of pair {broken[0]} has no score: look at it, or take this pair out")
+            raise ValueError(
+                f"the unguided picture of pair {broken[0]} has no score: look at it, or take this pair out"
+            )
         result.before = _measure(evaluate, [start], every)[0] if start else result.baseline
         on_round(result)
         last = result.before
@@ -193,7 +195,10 @@ def signed_strengths(predicted: Mapping[Head, float], start: Set, strength: floa
     if not largest or not strength:
         return WithStrengths({})
     shares = {head: round(strength * _finite(value) / largest, 3) for head, value in predicted.items()}
-    return WithStrengths(dict.fromkeys(start, strength) | {head: share for head, share in shares.items() if share and math.isfinite(share)})
+    return WithStrengths(
+        dict.fromkeys(start, strength)
+        | {head: share for head, share in shares.items() if share and math.isfinite(share)}
+    )
 
 
 def exhaustive(
@@ -285,9 +290,7 @@ def planned_screenings(strategy: str, pool: int, pairs: int, rounds: int, k: int
     return pairs * len(_pools(pool, rounds, k)) if strategy in SCREENED else 0
 
 
-def planned_passes(
-    strategy: str, pool: int, pairs: int, rounds: int, k: int, start: int = 0, cfg: bool = False
-) -> int:
+def planned_passes(strategy: str, pool: int, pairs: int, rounds: int, k: int, start: int = 0, cfg: bool = False) -> int:
     """What a hunt costs in passes through the whole model for each sampling step; a backward pass counts two.
 
     A picture costs 1 pass unguided and 2 guided. A gradient costs 4 while no head is chosen (forward, forward again,

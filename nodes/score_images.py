@@ -33,7 +33,9 @@ class HeadHunterScore(io.ComfyNode):
                     is_output_list=True,
                     tooltip="One number a picture, higher is better: the raw score, or for a combination sum of weight * score / unit.",
                 ),
-                io.String.Output(display_name="table", tooltip="Each picture's raw scores, and in units of a typical difference."),
+                io.String.Output(
+                    display_name="table", tooltip="Each picture's raw scores, and in units of a typical difference."
+                ),
             ],
             is_output_node=True,
         )

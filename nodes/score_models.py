@@ -39,7 +39,11 @@ class HeadHunterLoadScoringModel(io.ComfyNode):
                     "about 18 to 23. hpsv2: cos(x, t), about 0.2 to 0.3, of the whole picture with black bars; the others see its centre.",
                 ),
             ],
-            outputs=[types.ScoringModel.Output(display_name="scoring_model", tooltip="For the Text Match Scorer or the Aesthetic Scorer.")],
+            outputs=[
+                types.ScoringModel.Output(
+                    display_name="scoring_model", tooltip="For the Text Match Scorer or the Aesthetic Scorer."
+                )
+            ],
         )
 
     @classmethod
@@ -76,7 +80,11 @@ class HeadHunterTextScorer(io.ComfyNode):
                     "s = exp(logit_scale) of the file, else 100. Such as: Good photo. against: Bad photo.",
                 ),
             ],
-            outputs=[types.Scorer.Output(display_name="scorer", tooltip="For HeadHunter Search, Combine Scorers or Score Images.")],
+            outputs=[
+                types.Scorer.Output(
+                    display_name="scorer", tooltip="For HeadHunter Search, Combine Scorers or Score Images."
+                )
+            ],
         )
 
     @classmethod
@@ -110,7 +118,11 @@ class HeadHunterAestheticScorer(io.ComfyNode):
                     "picture's embedding of length 1. LAION's run from about 1 to 10. Heads with an activation (relu) are refused.",
                 ),
             ],
-            outputs=[types.Scorer.Output(display_name="scorer", tooltip="For HeadHunter Search, Combine Scorers or Score Images.")],
+            outputs=[
+                types.Scorer.Output(
+                    display_name="scorer", tooltip="For HeadHunter Search, Combine Scorers or Score Images."
+                )
+            ],
         )
 
     @classmethod

@@ -45,7 +45,11 @@ class HeadHunterReferenceScorer(io.ComfyNode):
                     "max: like any of them, for references that differ.",
                 ),
             ],
-            outputs=[types.Scorer.Output(display_name="scorer", tooltip="For HeadHunter Search, Combine Scorers or Score Images.")],
+            outputs=[
+                types.Scorer.Output(
+                    display_name="scorer", tooltip="For HeadHunter Search, Combine Scorers or Score Images."
+                )
+            ],
         )
 
     @classmethod
@@ -69,7 +73,8 @@ class HeadHunterTasteScorer(io.ComfyNode):
             inputs=[
                 io.ClipVision.Input("clip_vision", tooltip=f"The image model whose embeddings are judged, {_ENCODER}"),
                 io.Image.Input(
-                    "liked", tooltip="Pictures you like, as a batch; 5 to 50 do. Without disliked ones: score = cos(x, their mean)."
+                    "liked",
+                    tooltip="Pictures you like, as a batch; 5 to 50 do. Without disliked ones: score = cos(x, their mean).",
                 ),
                 io.String.Input(
                     "save_as",
@@ -84,7 +89,11 @@ class HeadHunterTasteScorer(io.ComfyNode):
                     "1 for liked and -1 for disliked, both sets weighing half.",
                 ),
             ],
-            outputs=[types.Scorer.Output(display_name="scorer", tooltip="Your taste, for HeadHunter Search and the other scorer inputs.")],
+            outputs=[
+                types.Scorer.Output(
+                    display_name="scorer", tooltip="Your taste, for HeadHunter Search and the other scorer inputs."
+                )
+            ],
         )
 
     @classmethod
@@ -135,7 +144,11 @@ class HeadHunterStatisticScorer(io.ComfyNode):
                     tooltip="What near aims at, 0 to 1; measure pictures you like with Score Images to find it. Not used by high and low.",
                 ),
             ],
-            outputs=[types.Scorer.Output(display_name="scorer", tooltip="For HeadHunter Search, Combine Scorers or Score Images.")],
+            outputs=[
+                types.Scorer.Output(
+                    display_name="scorer", tooltip="For HeadHunter Search, Combine Scorers or Score Images."
+                )
+            ],
         )
 
     @classmethod
@@ -160,14 +173,28 @@ class HeadHunterCombineScorers(io.ComfyNode):
             inputs=[
                 types.Scorer.Input("first", tooltip="A scorer, or a combination."),
                 io.Float.Input(
-                    "weight_1", default=1.0, min=-100.0, max=100.0, step=0.1, tooltip=f"The first scorer's weight, {weight}"
+                    "weight_1",
+                    default=1.0,
+                    min=-100.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip=f"The first scorer's weight, {weight}",
                 ),
                 types.Scorer.Input("second", tooltip="Another scorer, or a combination."),
                 io.Float.Input(
-                    "weight_2", default=1.0, min=-100.0, max=100.0, step=0.1, tooltip=f"The second scorer's weight, {weight}"
+                    "weight_2",
+                    default=1.0,
+                    min=-100.0,
+                    max=100.0,
+                    step=0.1,
+                    tooltip=f"The second scorer's weight, {weight}",
                 ),
             ],
-            outputs=[types.Scorer.Output(display_name="scorer", tooltip="The combination, for HeadHunter Search or Score Images.")],
+            outputs=[
+                types.Scorer.Output(
+                    display_name="scorer", tooltip="The combination, for HeadHunter Search or Score Images."
+                )
+            ],
         )
 
     @classmethod

@@ -203,4 +203,10 @@ class HeadHunterSearch(io.ComfyNode):
         node = cls.hidden.unique_id if cls.hidden else None
         found = search(model, vae, prompts, scorer, latent_image, sampling, plan, study, node)
         told = shown(grid_of(model), heads=pool, study=found.study)
-        return io.NodeOutput(found.heads, found.report, found.images, found.chart, ui={"text": [found.heads, *filter(None, [found.note])]} | told)
+        return io.NodeOutput(
+            found.heads,
+            found.report,
+            found.images,
+            found.chart,
+            ui={"text": [found.heads, *filter(None, [found.note])]} | told,
+        )

@@ -71,6 +71,7 @@ def open_page(
                 problems.append(f"{message.type}: {message.text} {message.location}")
 
         page.on("console", note)
+
         def note_error(error: Error) -> None:
             if "headhunter" in f"{error} {error.stack}".lower():
                 problems.append(str(error))

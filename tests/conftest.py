@@ -55,7 +55,9 @@ _load_pack()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-pictures", action="store_true", help="write the pictures of the example workflows and docs anew")
+    parser.addoption(
+        "--write-pictures", action="store_true", help="write the pictures of the example workflows and docs anew"
+    )
 
 
 def pytest_report_header() -> str:

@@ -60,7 +60,9 @@ class GridPage:
 
     # The graph
 
-    def open(self, nodes: Sequence[tuple[str, Mapping[str, Any]]], links: Sequence[tuple[int, int, int, int]] = ()) -> None:
+    def open(
+        self, nodes: Sequence[tuple[str, Mapping[str, Any]]], links: Sequence[tuple[int, int, int, int]] = ()
+    ) -> None:
         """Opens a new workflow of nodes (type, widget values) with ids from 1, in a row, and links (from, slot, to, slot)."""
         self.page.evaluate(
             """async ([nodes, links]) => {
@@ -106,7 +108,9 @@ class GridPage:
         # First by the node, since the classic renderer hides what is out of sight; then by what is seen.
         x, y = self.page.evaluate("(id) => [...hh.find(id).pos]", id)
         self.show(scale, left - x * scale, 100 - y * scale)
-        x, y = self.page.evaluate("(id) => { const r = hh.root(id).getBoundingClientRect(); return [r.left, r.bottom] }", id)
+        x, y = self.page.evaluate(
+            "(id) => { const r = hh.root(id).getBoundingClientRect(); return [r.left, r.bottom] }", id
+        )
         self.show(scale, self.view[1] + left - x, self.view[2] + bottom - y)
 
     def steady(self) -> None:
@@ -139,7 +143,10 @@ class GridPage:
 
     def settle_alone(self, id: int, heads: str, field: str = "heads") -> None:
         """As `settle`, for a node that no output needs, so that no prompt holds it."""
-        self.until("([id, field, heads]) => hh.find(id).widgets.find((w) => w.name === field).value === heads", [id, field, heads])
+        self.until(
+            "([id, field, heads]) => hh.find(id).widgets.find((w) => w.name === field).value === heads",
+            [id, field, heads],
+        )
 
     def again(self) -> None:
         """After a reload."""

@@ -20,7 +20,12 @@ SETTINGS = 8  # unguided, CFG, SoftPAG at three scales, both at three scales
 def command(host, *arguments):
     """`python demo` with the Python and the ComfyUI of the tests."""
     environment = os.environ | {"COMFYUI_PATH": str(host.comfyui)}
-    return {"args": [str(host.python), str(ROOT / "demo"), *map(str, arguments)], "env": environment, "text": True, "stderr": subprocess.PIPE}
+    return {
+        "args": [str(host.python), str(ROOT / "demo"), *map(str, arguments)],
+        "env": environment,
+        "text": True,
+        "stderr": subprocess.PIPE,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +66,10 @@ def test_the_summary_says_how_it_was_made(runs, part):
 def test_the_numbers_are_those_of_the_pictures(runs, part):
     errors = {
         one["name"]: [
-            [np.square(pixels(runs[0] / file) - pixels(ROOT / "demo/data/eval" / caption["real"])).mean() for file in files]
+            [
+                np.square(pixels(runs[0] / file) - pixels(ROOT / "demo/data/eval" / caption["real"])).mean()
+                for file in files
+            ]
             for caption, files in zip(part["captions"], one["pictures"], strict=True)
         ]
         for one in part["settings"]

@@ -14,7 +14,10 @@ pytestmark = [pytest.mark.live, pytest.mark.browser]
 DOCS = Path(__file__).parent.parent / "web" / "docs"
 NODES = sorted(path.stem for path in DOCS.glob("*.md"))
 LOADERS = {"MODEL": ("UNETLoader", {"unet_name": "headhunter_demo_sd3.safetensors"})}
-SHOWN = {"HeadHunterSoftPAG": {"heads": "L0H3, L2H2@0.25, L3"}, "HeadHunterEditHeads": {"first": "L1, L2H1", "second": "L1H3"}}
+SHOWN = {
+    "HeadHunterSoftPAG": {"heads": "L0H3, L2H2@0.25, L3"},
+    "HeadHunterEditHeads": {"first": "L1, L2H1", "second": "L1H3"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +70,9 @@ def draw(page: Page, name: str, path: Path) -> None:
     page.set_viewport_size({"width": 1600, "height": int(height) + 420})
     page.wait_for_timeout(700)
     page.screenshot(
-        path=path, quality=82, clip={"x": 284, "y": 160 - 30 - 14, "width": int(width) + 32, "height": int(height) + 30 + 28}
+        path=path,
+        quality=82,
+        clip={"x": 284, "y": 160 - 30 - 14, "width": int(width) + 32, "height": int(height) + 30 + 28},
     )
 
 

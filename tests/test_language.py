@@ -12,14 +12,20 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LOCALE = ROOT / "locales" / "en"
 DOCS = ROOT / "web" / "docs"
-SPECIAL = re.compile(r"[@|{}]")  # vue-i18n's own characters: a text with one is left out, and the page shows the node's own
+SPECIAL = re.compile(
+    r"[@|{}]"
+)  # vue-i18n's own characters: a text with one is left out, and the page shows the node's own
 UNBOUNDED = 2**63  # a seed's range says nothing
 
 pytestmark = pytest.mark.live
 
 
 def nodes(server) -> dict[str, Any]:
-    return {name: node for name, node in server.get("/object_info").items() if name.startswith("HeadHunter") and "Demo" not in name}
+    return {
+        name: node
+        for name, node in server.get("/object_info").items()
+        if name.startswith("HeadHunter") and "Demo" not in name
+    }
 
 
 def inputs_of(node: dict[str, Any]) -> dict[str, list[Any]]:
@@ -34,7 +40,9 @@ def locale_of(node: dict[str, Any]) -> dict[str, Any]:
     """What nodeDefs.json says of a node (ComfyUI's docs, custom node i18n)."""
     outputs = zip(node["output_name"], node["output_tooltips"], strict=True)
     return words(display_name=node["display_name"], description=node["description"]) | {
-        "inputs": {name: words(name=name, tooltip=spec[1].get("tooltip", "")) for name, spec in inputs_of(node).items()},
+        "inputs": {
+            name: words(name=name, tooltip=spec[1].get("tooltip", "")) for name, spec in inputs_of(node).items()
+        },
         "outputs": {str(index): words(name=name, tooltip=text) for index, (name, text) in enumerate(outputs)},
     }
 

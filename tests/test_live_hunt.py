@@ -134,7 +134,9 @@ def test_watched_cancelled_and_read(host, tmp_path):
         assert study["images"] == 64 and len(study["previews"]) == 64
         assert server.get_bytes(f"/headhunter/studies/seen/preview/{study['previews'][3]['number']}")[:2] == b"\xff\xd8"
         rows = list(csv.DictReader(io.StringIO(server.get_bytes("/headhunter/studies/seen.csv").decode())))
-        assert len(rows) == 64 and rows[0]["prompt"] == CAPTIONS[0] and rows[0]["scorer"] and float(rows[0]["score"]) > 0
+        assert (
+            len(rows) == 64 and rows[0]["prompt"] == CAPTIONS[0] and rows[0]["scorer"] and float(rows[0]["score"]) > 0
+        )
         assert [entry["id"] for entry in server.get("/headhunter/studies")] == ["seen"]
         grid = server.get("/headhunter/grid?folder=diffusion_models&name=headhunter_demo_sd3.safetensors")
         assert grid["model"] == "sd3-4x4" and grid["kinds"] == ["joint"] * 4
@@ -154,9 +156,10 @@ def test_watched_cancelled_and_read(host, tmp_path):
 
         # The user's cancel keeps what is done.
         prompt_id = server.queue(hunt("cancelled", pool="L0-1", rounds=1))
-        while "cancelled" not in [entry["id"] for entry in server.get("/headhunter/studies")] or not server.get(
-            "/headhunter/studies/cancelled"
-        )["images"]:
+        while (
+            "cancelled" not in [entry["id"] for entry in server.get("/headhunter/studies")]
+            or not server.get("/headhunter/studies/cancelled")["images"]
+        ):
             time.sleep(0.1)
         server.post("/interrupt", {})
         with pytest.raises(PromptError):

@@ -16,7 +16,11 @@ from headhunter_pack.nodes import score_images, score_models, scorers
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-LOAD, TEXT, AESTHETIC = score_models.HeadHunterLoadScoringModel, score_models.HeadHunterTextScorer, score_models.HeadHunterAestheticScorer
+LOAD, TEXT, AESTHETIC = (
+    score_models.HeadHunterLoadScoringModel,
+    score_models.HeadHunterTextScorer,
+    score_models.HeadHunterAestheticScorer,
+)
 REFERENCE, TASTE = scorers.HeadHunterReferenceScorer, scorers.HeadHunterTasteScorer
 STATISTIC, COMBINE = scorers.HeadHunterStatisticScorer, scorers.HeadHunterCombineScorers
 SCORE = score_images.HeadHunterScore
@@ -82,7 +86,10 @@ def folder(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def tiny_towers(tmp_path, monkeypatch) -> None:
     """Lets the loader know the tiny configurations."""
-    vision, text = [tiny_clip.clip_config(tmp_path), tiny_clip.siglip_config(tmp_path)], [tiny_clip.text_config(tmp_path)]
+    vision, text = (
+        [tiny_clip.clip_config(tmp_path), tiny_clip.siglip_config(tmp_path)],
+        [tiny_clip.text_config(tmp_path)],
+    )
     load = scoring_models.load_scoring_model
     monkeypatch.setattr(score_models, "load_scoring_model", lambda path, kind: load(path, kind, vision, text))
 
@@ -108,7 +115,10 @@ def test_folders_are_added_and_what_others_registered_stays(tmp_path, monkeypatc
     monkeypatch.setattr(folder_paths, "folder_names_and_paths", table)
     for _ in range(2):
         scoring_files.register_folders()
-    assert table["aesthetic"] == ([str(tmp_path / "theirs"), str(Path(folder_paths.models_dir) / "aesthetic")], {".pth"})
+    assert table["aesthetic"] == (
+        [str(tmp_path / "theirs"), str(Path(folder_paths.models_dir) / "aesthetic")],
+        {".pth"},
+    )
     assert table["image_scorers"][0] == [str(Path(folder_paths.models_dir) / "image_scorers")]
 
 
@@ -156,7 +166,12 @@ def test_images_with_alpha_are_scored_by_their_colours():
 
 def test_aesthetic_head_from_file(folder, tiny_towers):
     save_file(tiny_clip.weights(tiny_clip.clip()), folder / "tiny.safetensors")
-    layers = {"layers.0.weight": torch.rand(5, 32), "layers.0.bias": torch.rand(5), "layers.2.weight": torch.rand(1, 5), "layers.2.bias": torch.rand(1)}
+    layers = {
+        "layers.0.weight": torch.rand(5, 32),
+        "layers.0.bias": torch.rand(5),
+        "layers.2.weight": torch.rand(1, 5),
+        "layers.2.bias": torch.rand(1),
+    }
     torch.save(layers, folder.parent / "aesthetic" / "linear.pth")
     torch.save(layers, folder / "x-reluMSE.pth")
     torch.save({"weight": torch.rand(1, 768), "bias": torch.rand(1)}, folder / "sa_0_4_vit_l_14_linear.pth")
@@ -164,7 +179,9 @@ def test_aesthetic_head_from_file(folder, tiny_towers):
     (scorer,) = out(AESTHETIC, model, "linear.pth")
     images = tiny_clip.pictures(2)
     x = torch.stack([model.head_encoder().embed_image(images[i : i + 1]) for i in range(2)])
-    by_hand = (x @ layers["layers.0.weight"].T + layers["layers.0.bias"]) @ layers["layers.2.weight"].T + layers["layers.2.bias"]
+    by_hand = (x @ layers["layers.0.weight"].T + layers["layers.0.bias"]) @ layers["layers.2.weight"].T + layers[
+        "layers.2.bias"
+    ]
     assert out(SCORE, images, scorer)[0] == pytest.approx(by_hand.flatten().tolist(), abs=1e-5)
     with pytest.raises(ValueError, match=r"x-reluMSE\.pth.*relu"):
         AESTHETIC.execute(model, "x-reluMSE.pth")
@@ -222,7 +239,9 @@ def test_a_taste_of_another_model_is_refused(folder, tiny_towers, vision):
     save_file(tiny_clip.weights(other), folder / "other.safetensors")
     out(TASTE, vision, tiny_clip.pictures(2), "mine")
     (model,) = out(LOAD, "other.safetensors")
-    with pytest.raises(ValueError, match=r"mine\.safetensors was learned with another image model than other\.safetensors"):
+    with pytest.raises(
+        ValueError, match=r"mine\.safetensors was learned with another image model than other\.safetensors"
+    ):
         AESTHETIC.execute(model, "mine.safetensors")
 
 
@@ -254,7 +273,11 @@ def test_save_as_replaces_no_other_file(name, folder, vision):
 
 
 def test_a_taste_of_a_later_version_is_refused_by_name(folder):
-    save_file({"weight": torch.ones(1, 4), "bias": torch.ones(1)}, folder / "new.safetensors", metadata={"format": "headhunter-taste/2"})
+    save_file(
+        {"weight": torch.ones(1, 4), "bias": torch.ones(1)},
+        folder / "new.safetensors",
+        metadata={"format": "headhunter-taste/2"},
+    )
     with pytest.raises(linear.LinearHeadError, match=r"new\.safetensors.*headhunter-taste/2"):
         scoring_files.load_head("new.safetensors")
 

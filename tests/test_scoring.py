@@ -35,7 +35,6 @@ def measure(name: str, image: torch.Tensor) -> float:
     return StatisticScorer(name).score(image, [""]).item()
 
 
-
 @pytest.mark.parametrize(
     ("name", "image", "expected"),
     [
@@ -71,13 +70,17 @@ def test_sharpness_and_detail_of_noise():
     )
     s = edges.std(correction=0).item()
     assert measure("sharpness", checkerboard()) == pytest.approx(s / (s + 0.1), abs=1e-6)
-    assert measure("detail", noise(size=256)) == pytest.approx(1 - math.pi / 64, abs=0.01)  # the share of frequencies over 1/8
+    assert measure("detail", noise(size=256)) == pytest.approx(
+        1 - math.pi / 64, abs=0.01
+    )  # the share of frequencies over 1/8
     assert measure("entropy", noise(size=256).mean(-1, keepdim=True).expand(-1, -1, -1, 3)) > 0.9
 
 
 @pytest.mark.parametrize("name", STATISTICS)
 def test_statistics_stay_in_their_range(name):
-    images = torch.cat([noise(3), noise(1, seed=5).round(), flat(1, 0, 0, 64), flat(0.3, 0.3, 0.3, 64), checkerboard(64)])
+    images = torch.cat(
+        [noise(3), noise(1, seed=5).round(), flat(1, 0, 0, 64), flat(0.3, 0.3, 0.3, 64), checkerboard(64)]
+    )
     scores = StatisticScorer(name).score(images, [""] * len(images))
     assert scores.shape == (7,) and scores.dtype == torch.float32
     assert (scores >= 0).all() and (scores <= (1.2 if name == "colourfulness" else 1)).all()
@@ -104,7 +107,9 @@ def test_statistics_are_differentiable(name):
     score = STATISTICS[name].measure(statistics.prepare(image))
     (gradient,) = torch.autograd.grad(score, image)
     step = 1e-7
-    up, down = (STATISTICS[name].measure(statistics.prepare(image.detach() + sign * step * direction)) for sign in (1, -1))
+    up, down = (
+        STATISTICS[name].measure(statistics.prepare(image.detach() + sign * step * direction)) for sign in (1, -1)
+    )
     assert (gradient * direction).sum().item() == pytest.approx(((up - down) / (2 * step)).item(), rel=1e-3, abs=1e-6)
     even = flat(0.5, 0.5, 0.5).requires_grad_()
     (gradient,) = torch.autograd.grad(scorer.score(even, [""]).sum(), even)
@@ -137,7 +142,9 @@ def scorers() -> dict:
         "pair": embedding.TextScorer(Towers(), "red", "blue"),
         "linear": linear.LinearScorer(encoder, head),
         "reference": reference.ReferenceScorer(encoder, reference.embed_all(encoder, noise(3, 8))),
-        "combined": combine.combine_scorers([(StatisticScorer("detail"), 1.0), (StatisticScorer("warmth", "low"), -2.0)]),
+        "combined": combine.combine_scorers(
+            [(StatisticScorer("detail"), 1.0), (StatisticScorer("warmth", "low"), -2.0)]
+        ),
     }
 
 
@@ -167,7 +174,9 @@ class Towers:
         return self.encoder
 
     def embed_text(self, text: str) -> torch.Tensor:
-        return {"red": torch.tensor([1.0, 0, 0]), "blue": torch.tensor([0.0, 0, 1])}.get(text, torch.tensor([0.6, 0.8, 0]))
+        return {"red": torch.tensor([1.0, 0, 0]), "blue": torch.tensor([0.0, 0, 1])}.get(
+            text, torch.tensor([0.6, 0.8, 0])
+        )
 
 
 @pytest.mark.parametrize("name", scorers())
@@ -201,7 +210,12 @@ def test_keys_tell_settings_apart():
 
 def test_bad_inputs_are_refused_and_broken_pictures_score_nan():
     scorer = StatisticScorer("brightness")
-    for images in (torch.rand(4, 4, 3), torch.rand(1, 4, 4, 4), torch.rand(0, 4, 4, 3), torch.zeros(1, 4, 4, 3, dtype=torch.uint8)):
+    for images in (
+        torch.rand(4, 4, 3),
+        torch.rand(1, 4, 4, 4),
+        torch.rand(0, 4, 4, 3),
+        torch.zeros(1, 4, 4, 3, dtype=torch.uint8),
+    ):
         with pytest.raises(ValueError, match=r"\[B, H, W, 3\]"):
             scorer.score(images, [""] * len(images))
     with pytest.raises(ValueError, match="2 texts for 1 images"):
@@ -236,11 +250,17 @@ def test_text_formulas_by_hand():
     image = flat(0.3, 0, 0.4)  # x = (0.6, 0, 0.8)
     assert embedding.TextScorer(Towers("clip"), "red").score(image, [""]).item() == pytest.approx(0.6)
     assert embedding.TextScorer(Towers("hpsv2"), "red").score(image, [""]).item() == pytest.approx(0.6)
-    assert embedding.TextScorer(Towers("pickscore"), "red").score(image, [""]).item() == pytest.approx(50 * 0.6, rel=1e-6)
+    assert embedding.TextScorer(Towers("pickscore"), "red").score(image, [""]).item() == pytest.approx(
+        50 * 0.6, rel=1e-6
+    )
     pair = 1 / (1 + math.exp(50 * (0.8 - 0.6)))
-    assert embedding.TextScorer(Towers("pickscore"), "red", "blue").score(image, [""]).item() == pytest.approx(pair, rel=1e-4)
+    assert embedding.TextScorer(Towers("pickscore"), "red", "blue").score(image, [""]).item() == pytest.approx(
+        pair, rel=1e-4
+    )
     pair = 1 / (1 + math.exp(100 * (0.8 - 0.6)))
-    assert embedding.TextScorer(Towers("clip", None), "red", "blue").score(image, [""]).item() == pytest.approx(pair, rel=1e-3)
+    assert embedding.TextScorer(Towers("clip", None), "red", "blue").score(image, [""]).item() == pytest.approx(
+        pair, rel=1e-3
+    )
 
 
 def test_whose_text_is_scored():
@@ -295,7 +315,9 @@ def test_a_folded_chain_equals_the_chain(sizes, dtype):
     shuffled = dict(sorted(layers.items(), key=lambda item: item[0][::-1]))
     head = linear.fold(shuffled, "sac+logos+ava1-l14-linearMSE.pth")
     for seed in range(4):
-        x = torch.nn.functional.normalize(torch.randn(sizes[0], generator=torch.Generator().manual_seed(seed)).double(), dim=0)
+        x = torch.nn.functional.normalize(
+            torch.randn(sizes[0], generator=torch.Generator().manual_seed(seed)).double(), dim=0
+        )
         expected = x
         for name in [name for name in layers if name.endswith("weight")]:
             expected = layers[name].double() @ expected + layers[name.replace("weight", "bias")].double()
@@ -316,8 +338,16 @@ def test_laion_v1_and_the_unit():
         ("a.pt", {}, "no weights"),
         ("a.pt", chain([4, 3]), "gives 3 numbers"),
         ("a.pt", {k: v for k, v in chain([4, 3, 1]).items() if k != "layers.0.bias"}, r'"layers.0.bias" is missing'),
-        ("a.pt", {k: v for k, v in chain([4, 3, 1]).items() if k != "layers.2.weight"}, r'"layers.2.weight" is missing'),
-        ("a.pt", {k: v for k, v in chain([4, 3, 2, 1]).items() if "layers.2" not in k}, r'"layers.4.weight" takes 2.*gives 3'),
+        (
+            "a.pt",
+            {k: v for k, v in chain([4, 3, 1]).items() if k != "layers.2.weight"},
+            r'"layers.2.weight" is missing',
+        ),
+        (
+            "a.pt",
+            {k: v for k, v in chain([4, 3, 2, 1]).items() if "layers.2" not in k},
+            r'"layers.4.weight" takes 2.*gives 3',
+        ),
         ("a.pt", chain([4, 3, 1]) | {"layers.1.running_mean": torch.zeros(3)}, "running_mean"),
         ("a.pt", chain([4, 1]) | {"norm.weight": torch.zeros(1), "norm.bias": torch.zeros(1)}, "norm.weight"),
         ("a.pt", {"weight": torch.zeros(1, 4), "bias": torch.zeros(1)}, "not all 0"),
@@ -338,7 +368,10 @@ def test_linear_scorer():
     own = Colours().embed_image(probe_image())
     linear.LinearScorer(Colours(), linear.LinearHead(torch.ones(3).double(), 0.0, "head.pt", probe=own))
     with pytest.raises(ValueError, match="another image model"):
-        linear.LinearScorer(Colours(), linear.LinearHead(torch.ones(3).double(), 0.0, "head.pt", probe=own.flip(0) * torch.tensor([1, -1, 1])))
+        linear.LinearScorer(
+            Colours(),
+            linear.LinearHead(torch.ones(3).double(), 0.0, "head.pt", probe=own.flip(0) * torch.tensor([1, -1, 1])),
+        )
 
 
 # References and taste.
@@ -351,7 +384,9 @@ def test_reference_scorer():
     assert reference.ReferenceScorer(encoder, references, "mean").score(image, [""]).item() == pytest.approx(0.7)
     assert reference.ReferenceScorer(encoder, references, "max").score(image, [""]).item() == pytest.approx(0.8)
     assert reference.ReferenceScorer(encoder, references[:1]).key != reference.ReferenceScorer(encoder, references).key
-    named = [reference.ReferenceScorer(encoder, references * size, "mean", "the same pictures").key for size in (1, 1 - 1e-7)]
+    named = [
+        reference.ReferenceScorer(encoder, references * size, "mean", "the same pictures").key for size in (1, 1 - 1e-7)
+    ]
     assert named[0] == named[1] != reference.ReferenceScorer(encoder, references, "mean", "others").key
     assert content_key(noise(2)) == content_key(noise(2)) != content_key(noise(2, seed=1))
     other = noise(2)
@@ -429,7 +464,11 @@ def test_taste_file_round_trip():
     assert metadata["format"] == "headhunter-taste/1" and metadata["dim"] == "64" and metadata["liked"] == "12"
     again = taste.read_taste(tensors, metadata, "mine.safetensors")
     assert torch.equal(again.weight, head.weight) and again.bias == head.bias and again.key == head.key
-    for broken in ({"bias": tensors["bias"]}, {**tensors, "weight": tensors["weight"][0]}, {**tensors, "probe": torch.ones(3)}):
+    for broken in (
+        {"bias": tensors["bias"]},
+        {**tensors, "weight": tensors["weight"][0]},
+        {**tensors, "probe": torch.ones(3)},
+    ):
         with pytest.raises(linear.LinearHeadError, match="mine"):
             taste.read_taste(broken, metadata, "mine.safetensors")
     with pytest.raises(linear.LinearHeadError, match="65"):
@@ -438,7 +477,14 @@ def test_taste_file_round_trip():
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("my taste", "my taste"), ("../../etc/passwd", "etc_passwd"), ("a/b\\c", "a_b_c"), ("x.safetensors", "x"), ("夕方", "夕方"), ("con", "con_")],
+    [
+        ("my taste", "my taste"),
+        ("../../etc/passwd", "etc_passwd"),
+        ("a/b\\c", "a_b_c"),
+        ("x.safetensors", "x"),
+        ("夕方", "夕方"),
+        ("con", "con_"),
+    ],
 )
 def test_taste_names_stay_in_their_folder(name, expected):
     assert taste.file_name(name) == f"{expected}.safetensors"
@@ -494,7 +540,10 @@ def test_nested_combinations_are_flat():
     inner = combine.combine_scorers([(a, 2.0), (b, 3.0)])
     outer = combine.combine_scorers([(inner, 0.5), (c, -1.0)])
     assert outer.components == ((a, 1.0), (b, 1.5), (c, -1.0))
-    assert outer.differentiable and not combine.combine_scorers([(a, 1.0), (embedding.TextScorer(Towers()), 1.0)]).differentiable
+    assert (
+        outer.differentiable
+        and not combine.combine_scorers([(a, 1.0), (embedding.TextScorer(Towers()), 1.0)]).differentiable
+    )
     image = noise()
     expected = sum(weight * scorer.score(image, [""]).item() / scorer.unit for scorer, weight in outer.components)
     assert outer.score(image, [""]).item() == pytest.approx(expected, rel=1e-5)

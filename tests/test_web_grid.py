@@ -245,7 +245,10 @@ def test_middle_drag_pans(grid):
     grid.page.mouse.down(button="middle")
     grid.page.mouse.move(x + 40, y + 30, steps=4)
     grid.page.mouse.up(button="middle")
-    grid.until("([x, y]) => Math.abs(app.canvas.ds.offset[0] - x - 40) < 3 && Math.abs(app.canvas.ds.offset[1] - y - 30) < 3", before)
+    grid.until(
+        "([x, y]) => Math.abs(app.canvas.ds.offset[0] - x - 40) < 3 && Math.abs(app.canvas.ds.offset[1] - y - 30) < 3",
+        before,
+    )
     grid.page.mouse.move(x, y)
     grid.page.mouse.move(x + 80, y)
     assert abs(grid.page.evaluate("() => app.canvas.ds.offset[0]") - before[0] - 40) < 3

@@ -55,7 +55,9 @@ def test_live_reloaded_and_after(grid, request):
     grid.page.mouse.move(*grid.spot(7, layer, head))
     grid.says(7, ".hh-read", "chosen in round 1")
     grid.says(7, ".hh-read", "score ")
-    grid.until("() => { const i = hh.root(7).querySelector('.hh-preview'); return !i.hidden && i.complete && i.naturalWidth > 0 }")
+    grid.until(
+        "() => { const i = hh.root(7).querySelector('.hh-preview'); return !i.hidden && i.complete && i.naturalWidth > 0 }"
+    )
     assert grid.prompt() == before, "a hunt must leave the widgets alone"
 
 
@@ -63,7 +65,10 @@ def test_the_numbers_are_the_studys(grid):
     open_hunt(grid, rounds=1, pool="L0-1", study="numbers")
     grid.page.evaluate("() => app.queuePrompt(0)")
     grid.until("() => hh.text(7, '.hh-legend').includes('against unguided')", timeout=60_000)
-    grid.until("async () => (await (await fetch('/headhunter/studies/numbers')).json()).report?.rounds.length === 1", timeout=60_000)
+    grid.until(
+        "async () => (await (await fetch('/headhunter/studies/numbers')).json()).report?.rounds.length === 1",
+        timeout=60_000,
+    )
     study = grid.server.get("/headhunter/studies/numbers")
     heat = grid.server.get("/headhunter/studies/numbers/heat")
     report = study["report"]

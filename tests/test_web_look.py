@@ -27,7 +27,9 @@ def flux_study(server) -> None:
     grid = flux_grid(19, 38, 24)
     chance = random.Random(1)
     rows = [Row("", pair, 0, "", (0.5,)) for pair in range(2)]
-    with open_study(server.base / "output" / "headhunter" / "golden-hour.sqlite", {"pairs": [], "scorers": []}) as study:
+    with open_study(
+        server.base / "output" / "headhunter" / "golden-hour.sqlite", {"pairs": [], "scorers": []}
+    ) as study:
         study.put("about", {"grid": describe(grid), "scorers": [{"name": "golden hour", "unit": 1.0, "weight": 1.0}]})
         study.put("report", {"rounds": [{"round": n, "chosen": heads} for n, heads in enumerate(ROUNDS, start=1)]})
         for number in (1, 2, 3):
@@ -86,7 +88,9 @@ def test_pictures(look, request, tmp_path):
     page.open([SD3, soft_pag(PAINTED)], [(1, 0, 2, 0)])
     page.knows(2, "sd3-medium")
     page.bring(2, bottom=BOTTOM)
-    assert opened.evaluate("() => { const c = hh.root(2).querySelector('canvas'); return c.width / c.clientWidth }") == 2
+    assert (
+        opened.evaluate("() => { const c = hh.root(2).querySelector('canvas'); return c.width / c.clientWidth }") == 2
+    )
     page.click(2, 20, 20)
     page.settle_alone(2, PAINTED + ", L20H20")
     page.drag(2, (20, 20), (20, 19))

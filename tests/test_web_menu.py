@@ -82,7 +82,9 @@ class Menu:
         self.ready()
 
     def ready(self, title: str = "Presets") -> None:
-        self.page.locator(f".hh-menu-body[role=menu][aria-label^={json.dumps(title, ensure_ascii=False)}]:not([aria-busy])").wait_for()
+        self.page.locator(
+            f".hh-menu-body[role=menu][aria-label^={json.dumps(title, ensure_ascii=False)}]:not([aria-busy])"
+        ).wait_for()
 
     def gone(self) -> None:
         self.page.locator(".hh-menu").wait_for(state="detached")
@@ -166,8 +168,12 @@ def test_the_page_reads_presets_as_python_does(menu):
 
 
 def test_the_shipped_presets_route(server):
-    assert [one["id"] for one in server.get("/headhunter/presets")] == [f"{path.parent.name}/{path.stem}" for path in SHIPPED]
-    assert [one["text"] for one in server.get("/headhunter/presets")] == [path.read_text(encoding="utf-8") for path in SHIPPED]
+    assert [one["id"] for one in server.get("/headhunter/presets")] == [
+        f"{path.parent.name}/{path.stem}" for path in SHIPPED
+    ]
+    assert [one["text"] for one in server.get("/headhunter/presets")] == [
+        path.read_text(encoding="utf-8") for path in SHIPPED
+    ]
 
 
 # Choosing
@@ -252,7 +258,9 @@ def test_it_lies_within_the_node_and_scrolls(menu):
     box = menu.page.locator(".hh-menu").bounding_box()
     assert box and box["height"] > 250 and box["width"] > 250
     corners = [(box["x"] + dx, box["y"] + dy) for dx in (6, box["width"] - 6) for dy in (6, box["height"] - 6)]
-    assert menu.page.evaluate("(c) => c.every(([x, y]) => document.elementFromPoint(x, y)?.closest('.hh-menu'))", corners)
+    assert menu.page.evaluate(
+        "(c) => c.every(([x, y]) => document.elementFromPoint(x, y)?.closest('.hh-menu'))", corners
+    )
     scale = menu.page.evaluate("() => app.canvas.ds.scale")
     menu.page.mouse.move(*corners[3])
     menu.page.mouse.wheel(0, 300)
@@ -398,7 +406,9 @@ def test_save_rename_export_delete(menu, tmp_path):
     with menu.page.expect_download() as waiting:
         menu.choose("Export")
     waiting.value.save_as(tmp_path / "out.json")
-    assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8")) == json.loads(file.read_text(encoding="utf-8"))
+    assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8")) == json.loads(
+        file.read_text(encoding="utf-8")
+    )
 
     menu.keep("taken.json", preset("taken"))
     menu.choose("Rename")
@@ -440,7 +450,10 @@ def test_a_file_that_cannot_be_read_says_why_and_can_be_deleted(menu):
     menu.keep("broken.json", preset("broken", groups=[{"heads": "L1", "scale": "<b>3</b>"}]))
     menu.soft_pag()
     menu.open()
-    assert 'broken.json: groups[0]: scale is "<b>3</b>"; it must be a number from -20 to 100' in menu.item("broken").inner_text()
+    assert (
+        'broken.json: groups[0]: scale is "<b>3</b>"; it must be a number from -20 to 100'
+        in menu.item("broken").inner_text()
+    )
     menu.page.get_by_label("broken.json: more").click()
     menu.choose("Delete")
     menu.fill("Delete")
@@ -473,7 +486,7 @@ def test_dropped_files(menu):
     menu.soft_pag()
     before = menu.inputs()
     menu.drop(2, ("bad.json", preset("bad", groups=[{"heads": "L99"}])))
-    menu.says("bad.json: groups[0].heads: \"L99\" (line 1, column 1): the preset's grid has layers 0 to 23")
+    menu.says('bad.json: groups[0].heads: "L99" (line 1, column 1): the preset\'s grid has layers 0 to 23')
     assert menu.inputs() == before and not list(menu.folder.glob("*"))
     menu.drop(2, ("other.json", (SHIPPED[0]).read_text(encoding="utf-8")))
     menu.says("Not applied: it is for flux1")
@@ -498,7 +511,11 @@ def test_the_heads_of_a_round(menu):
         "settings": {"group": {"scale": 3.0, "strength": 1.0}}, "start": {"heads": ["L20H5"]},
     }  # fmt: skip
     folder = menu.server.base / "output" / "headhunter"
-    for name, told in {"golden": report, "other": report | {"grid": {"model": "x", "layers": 4, "heads": 4}}, "new": None}.items():
+    for name, told in {
+        "golden": report,
+        "other": report | {"grid": {"model": "x", "layers": 4, "heads": 4}},
+        "new": None,
+    }.items():
         if not (folder / f"{name}.sqlite").exists():
             with open_study(folder / f"{name}.sqlite", {"model": name}) as study:
                 if told:

@@ -12,7 +12,9 @@ ODD = ("UNETLoader", {"unet_name": "odd.ckpt"})
 
 
 def test_through_other_nodes(grid):
-    grid.open([FLUX, LORA, SHIFT, ("Reroute", {}), soft_pag(), SD3], [(1, 0, 2, 0), (2, 0, 3, 0), (3, 0, 4, 0), (4, 0, 5, 0)])
+    grid.open(
+        [FLUX, LORA, SHIFT, ("Reroute", {}), soft_pag(), SD3], [(1, 0, 2, 0), (2, 0, 3, 0), (3, 0, 4, 0), (4, 0, 5, 0)]
+    )
     grid.knows(5, "flux1")
     grid.page.evaluate("() => app.graph.getNodeById(6).connect(0, app.graph.getNodeById(2), 0)")
     grid.knows(5, "sd3-medium")
@@ -31,7 +33,9 @@ def test_into_and_out_of_subgraphs(grid):
     )
     inside = "() => { const s = app.graph._nodes.find((n) => n.subgraph?._nodes.some((n) => n.type === 'HeadHunterSoftPAG')); app.canvas.%s }"
     grid.page.evaluate(inside % "openSubgraph(s.subgraph, s)")
-    grid.page.evaluate("() => { window.inner = app.canvas.graph._nodes.find((n) => n.type === 'HeadHunterSoftPAG').id }")
+    grid.page.evaluate(
+        "() => { window.inner = app.canvas.graph._nodes.find((n) => n.type === 'HeadHunterSoftPAG').id }"
+    )
     number = int(grid.page.evaluate("() => inner"))
     grid.knows(number, "flux1")
     grid.page.evaluate("() => app.canvas.setGraph(app.canvas.graph.rootGraph)")

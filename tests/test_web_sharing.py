@@ -66,7 +66,9 @@ def test_copied_and_pasted(grid):
     grid.page.mouse.move(700, 930)
     grid.press("Control+c", "Control+v")
     grid.until("() => app.graph._nodes.length === 4")
-    pasted = int(grid.page.evaluate("() => app.graph._nodes.find((n) => n.type === 'HeadHunterSoftPAG' && n.id != 2).id"))
+    pasted = int(
+        grid.page.evaluate("() => app.graph._nodes.find((n) => n.type === 'HeadHunterSoftPAG' && n.id != 2).id")
+    )
     grid.settle_alone(pasted, HEADS)
     grid.page.evaluate(
         """(id) => { const g = app.graph; g.getNodeById(1).connect(0, g.getNodeById(id), 0);
@@ -89,7 +91,9 @@ def test_in_a_subgraph_and_promoted(grid):
     grid.until("(id) => app.canvas.graph.getNodeById(id) && hh.root(id).isConnected", inner)
     grid.knows(inner, "sd3-medium")
     grid.click(inner, 0, 0)
-    grid.until("async () => Object.values((await app.graphToPrompt()).output).some((n) => n.inputs.heads?.startsWith('L0H0, '))")
+    grid.until(
+        "async () => Object.values((await app.graphToPrompt()).output).some((n) => n.inputs.heads?.startsWith('L0H0, '))"
+    )
     assert queued(grid) == ["L0H0, " + HEADS]
     # Promoted: the value comes from outside, and the grid inside shows it without changing it.
     grid.page.evaluate(

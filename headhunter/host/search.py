@@ -155,7 +155,11 @@ def _note(result: Hunt, grid: Grid) -> str:
     found, signed = result.rounds[-1].joint, result.signed.measured
     against = signed.minus(found)
     better = "better" if against.mean > 0 else "not better"
-    text = f": {format_heads(head_set(result.signed.heads), grid)}" if against.mean > 0 else " is signed.heads in the report."
+    text = (
+        f": {format_heads(head_set(result.signed.heads), grid)}"
+        if against.mean > 0
+        else " is signed.heads in the report."
+    )
     return (
         f"All heads at once with signed strengths scored {signed.mean:.5g}, the heads found {found.mean:.5g}: {better} "
         f"({against.mean:+.3g} +- {against.error:.2g}). Their text{text}"

@@ -73,7 +73,9 @@ class CombinedScorer:
 
     def total(self, scores: Sequence[Tensor]) -> Tensor:
         """sum_i w_i score_i / unit_i of the components' scores [B]: float32 [B]."""
-        parts = [weight / scorer.unit * score.cpu() for (scorer, weight), score in zip(self.components, scores, strict=True)]
+        parts = [
+            weight / scorer.unit * score.cpu() for (scorer, weight), score in zip(self.components, scores, strict=True)
+        ]
         return torch.stack(parts).sum(0)
 
 
@@ -84,7 +86,9 @@ def components_of(scorer: Scorer) -> tuple[tuple[Scorer, float], ...]:
 
 def combine_scorers(parts: Sequence[tuple[Scorer, float]]) -> CombinedScorer:
     """Scorers with weights -> one; what is combined already is taken apart, its weights multiplied."""
-    return CombinedScorer(tuple((inner, weight * own) for scorer, weight in parts for inner, own in components_of(scorer)))
+    return CombinedScorer(
+        tuple((inner, weight * own) for scorer, weight in parts for inner, own in components_of(scorer))
+    )
 
 
 def table(scorer: Scorer, images: Tensor, texts: Sequence[str]) -> tuple[list[float], str]:

@@ -39,7 +39,9 @@ def normalise(embedding: Tensor, what: str) -> Tensor:
 def cosine(image: Tensor, text: Tensor) -> Tensor:
     """The cosine of two embeddings of length 1, [D] each. ValueError where they are from different spaces."""
     if image.shape != text.shape:
-        raise ValueError(f"the image's embedding has {image.shape[-1]} numbers and the text's {text.shape[-1]}: two different models")
+        raise ValueError(
+            f"the image's embedding has {image.shape[-1]} numbers and the text's {text.shape[-1]}: two different models"
+        )
     return (image * text).sum()
 
 
@@ -81,8 +83,12 @@ class TextScorer:
 
     def __post_init__(self) -> None:
         if self.formula == "pickscore" and self.model.scale is None:
-            raise ValueError(f'{self.model.label}: there is no key "logit_scale", which the kind pickscore needs; is it a PickScore file?')
-        text = self.model.embed_text(self.text.strip() or "a picture")  # a missing or broken tower shows here, not in a long hunt
+            raise ValueError(
+                f'{self.model.label}: there is no key "logit_scale", which the kind pickscore needs; is it a PickScore file?'
+            )
+        text = self.model.embed_text(
+            self.text.strip() or "a picture"
+        )  # a missing or broken tower shows here, not in a long hunt
         cosine(self.model.text_match_encoder().embed_image(probe_image()), text)
 
     @property
@@ -99,7 +105,9 @@ class TextScorer:
 
     @property
     def key(self) -> str:
-        return make_key("text/1", formula=self.formula, model=self.model.key, text=self.text.strip(), negative=self.negative.strip())
+        return make_key(
+            "text/1", formula=self.formula, model=self.model.key, text=self.text.strip(), negative=self.negative.strip()
+        )
 
     @property
     def unit(self) -> float:

@@ -42,7 +42,9 @@ class LinearHead:
     def __post_init__(self) -> None:
         finite = torch.isfinite(self.weight).all() and abs(self.bias) < float("inf")
         if self.weight.ndim != 1 or self.weight.numel() < 2 or not finite or not self.weight.any():
-            raise LinearHeadError(f"{self.label}: the folded weights must be finite numbers, not all 0; they are {list(self.weight.shape)}")
+            raise LinearHeadError(
+                f"{self.label}: the folded weights must be finite numbers, not all 0; they are {list(self.weight.shape)}"
+            )
 
     @property
     def unit(self) -> float:
@@ -50,7 +52,9 @@ class LinearHead:
 
     @property
     def key(self) -> str:
-        return self.source or fingerprint({"weight": self.weight, "bias": torch.tensor([self.bias], dtype=torch.float64)})
+        return self.source or fingerprint(
+            {"weight": self.weight, "bias": torch.tensor([self.bias], dtype=torch.float64)}
+        )
 
     def __call__(self, embedding: Tensor) -> Tensor:
         """[D] of length 1 -> scalar."""
@@ -104,7 +108,9 @@ def _layer(layers: Mapping[str, Tensor], prefix: str, label: str) -> tuple[Tenso
             raise LinearHeadError(f'{label}: the key "{prefix}{part}" is missing')
     w, b = layers[prefix + "weight"].detach().cpu().double(), layers[prefix + "bias"].detach().cpu().double()
     if w.ndim != 2 or b.shape != w.shape[:1]:
-        raise LinearHeadError(f'{label}: "{prefix}weight" {list(w.shape)} and its bias {list(b.shape)} are no linear layer')
+        raise LinearHeadError(
+            f'{label}: "{prefix}weight" {list(w.shape)} and its bias {list(b.shape)} are no linear layer'
+        )
     return w, b
 
 

@@ -1,6 +1,6 @@
 """SigLIP's pooling head, which ComfyUI leaves out: one learned query attends over all tokens (reference/scoring.md 1.5).
 
-    h = attention(probe, tokens, tokens);   pooled = h + mlp(layernorm(h))
+h = attention(probe, tokens, tokens);   pooled = h + mlp(layernorm(h))
 """
 
 from __future__ import annotations

@@ -149,7 +149,9 @@ def prepare(image: Tensor) -> Tensor:
     height, width = rgb.shape[-2:]
     ratio = LONG_SIDE / max(height, width)
     if ratio < 1:
-        rgb = functional.interpolate(rgb, size=(max(1, round(height * ratio)), max(1, round(width * ratio))), mode="area")
+        rgb = functional.interpolate(
+            rgb, size=(max(1, round(height * ratio)), max(1, round(width * ratio))), mode="area"
+        )
     return rgb[0]
 
 

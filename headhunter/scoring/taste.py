@@ -77,7 +77,9 @@ def read_taste(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], label
     if weight is None or bias is None or weight.ndim != 2 or weight.shape[0] != 1 or bias.shape != (1,):
         raise LinearHeadError(f'{label}: a taste file holds "weight" [1, D] and "bias" [1]')
     if metadata.get("dim") != str(weight.shape[1]):
-        raise LinearHeadError(f"{label}: its metadata says {metadata.get('dim')} numbers, its weight has {weight.shape[1]}")
+        raise LinearHeadError(
+            f"{label}: its metadata says {metadata.get('dim')} numbers, its weight has {weight.shape[1]}"
+        )
     if probe is not None and probe.shape != weight.shape[1:]:
         raise LinearHeadError(f'{label}: "probe" is {list(probe.shape)}, not [{weight.shape[1]}]')
     return LinearHead(weight[0].double(), bias.double().item(), label, metadata.get("pooling", ""), probe)

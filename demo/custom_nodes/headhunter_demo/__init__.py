@@ -52,7 +52,11 @@ class HeadHunterDemoFidelity(io.ComfyNode):
             category="HeadHunter/demo",
             description="Scores a picture by the real picture of its caption, which the demo ships for its evaluation captions.",
             inputs=[],
-            outputs=[io.Custom("HEADHUNTER_SCORER").Output(display_name="scorer", tooltip="For a hunt on the demo's captions.")],
+            outputs=[
+                io.Custom("HEADHUNTER_SCORER").Output(
+                    display_name="scorer", tooltip="For a hunt on the demo's captions."
+                )
+            ],
         )
 
     @classmethod

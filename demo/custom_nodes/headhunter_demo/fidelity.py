@@ -28,9 +28,13 @@ class FidelityScorer:
 
     def score(self, images: Tensor, texts: Sequence[str]) -> Tensor:
         """images [B, H, W, 3] in 0..1 -> float32 [B]."""
-        return torch.stack([-(image - self._real(text)).square().mean() for image, text in zip(images, texts, strict=True)])
+        return torch.stack(
+            [-(image - self._real(text)).square().mean() for image, text in zip(images, texts, strict=True)]
+        )
 
     def _real(self, text: str) -> Tensor:
         if text not in self._files:
-            raise ValueError(f"the demo has no real picture of {text!r}; its captions are in demo/data/eval/captions.json")
+            raise ValueError(
+                f"the demo has no real picture of {text!r}; its captions are in demo/data/eval/captions.json"
+            )
         return torch.from_numpy(np.asarray(Image.open(self._files[text]).convert("RGB")).astype(np.float32) / 255)
