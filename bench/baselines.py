@@ -7,7 +7,7 @@ from typing import Any
 import comfy.samplers
 import torch
 from comfy_extras.nodes_slg import SkipLayerGuidanceDiT
-from headhunter_pack.headhunter.host.prefix import REUSE
+from headhunter_pack.headhunter.host.guidance.prefix import REUSE
 from headhunter_pack.nodes import HeadHunterSoftPAG
 
 

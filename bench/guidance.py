@@ -11,7 +11,7 @@ import baselines
 from floor import matrix_rate, operations
 from headhunter_pack.headhunter.grid import Grid
 from headhunter_pack.headhunter.heads import Head
-from headhunter_pack.headhunter.host.blocks import block_key
+from headhunter_pack.headhunter.host.guidance.blocks import block_key
 from headhunter_pack.headhunter.host.models import grid_of
 from memory import peak_bytes
 from steps import sampling, step_seconds

@@ -153,9 +153,9 @@ class Bench:
         import comfy.samplers  # noqa: F401
         import torch
         from headhunter_pack.headhunter.heads import parse
-        from headhunter_pack.headhunter.host.attribution import Attribution
+        from headhunter_pack.headhunter.host.attribution.attribution import Attribution
+        from headhunter_pack.headhunter.host.hunting.search import Plan, search
         from headhunter_pack.headhunter.host.models import grid_of
-        from headhunter_pack.headhunter.host.search import Plan, search
 
         chance = random.Random(seed)
         chosen = chance.sample(self.captions["tune"], pairs)
@@ -206,7 +206,7 @@ class Bench:
     def _unseen_scores(self, goal: Goal, heads: Any) -> list[float]:
         import torch
         from headhunter_pack.headhunter.heads import WithStrengths
-        from headhunter_pack.headhunter.host.generate import Generator
+        from headhunter_pack.headhunter.host.generation.generate import Generator
 
         key = goal.name, str(sorted(heads.items()))
         if key not in self.scores:
@@ -223,7 +223,7 @@ class Bench:
         return self.scores[key]
 
     def pair(self, text: str, seed: int) -> Any:
-        from headhunter_pack.headhunter.host.prompts import Pair
+        from headhunter_pack.headhunter.host.generation.prompts import Pair
 
         context, pooled = self.words.encode(text)
         return Pair(text, seed, [[context, {"pooled_output": pooled}]])
@@ -234,8 +234,8 @@ class Bench:
         return {"samples": torch.zeros(1, 16, 16, 16)}
 
     def sampling(self, goal: Goal) -> Any:
-        from headhunter_pack.headhunter.host.generate import Sampling
-        from headhunter_pack.headhunter.host.search import group_for
+        from headhunter_pack.headhunter.host.generation.generate import Sampling
+        from headhunter_pack.headhunter.host.hunting.search import group_for
 
         return Sampling(group_for(goal.scale, 1.0, "all", "identity", 2.0), 1.0, self.steps, "euler", "simple")
 

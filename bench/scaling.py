@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from floor import operations
-from headhunter_pack.headhunter.host.gradient_blocks import KEPT_BY_A_BLOCK
+from headhunter_pack.headhunter.host.attribution.gradient_blocks import KEPT_BY_A_BLOCK
 from headhunter_pack.headhunter.hunt import planned_evaluations, planned_passes
 from subjects import flux_config, sd3_config
 

@@ -26,8 +26,8 @@ def collect(steps: int = 12) -> dict[str, dict[str, Rows]]:
     import hunt
     import torch
     from headhunter_pack.headhunter.heads import Head
-    from headhunter_pack.headhunter.host.attribution import Attribution
-    from headhunter_pack.headhunter.host.generate import Generator
+    from headhunter_pack.headhunter.host.attribution.attribution import Attribution
+    from headhunter_pack.headhunter.host.generation.generate import Generator
     from headhunter_pack.headhunter.host.models import grid_of
     from headhunter_pack.headhunter.host.progress import Progress
     from headhunter_pack.headhunter.study import open_study

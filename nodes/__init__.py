@@ -2,7 +2,7 @@
 
 from comfy_api.v0_0_2 import ComfyExtension, io
 
-from ..headhunter.host import routes
+from ..headhunter.host.server import routes
 from .atlas import HeadHunterAtlas
 from .edit_heads import HeadHunterEditHeads
 from .guider import HeadHunterGuider

@@ -3,10 +3,10 @@ from __future__ import annotations
 import comfy.samplers
 from comfy_api.v0_0_2 import io
 
-from ..headhunter.host.atlas import make_atlas
-from ..headhunter.host.generate import Sampling
+from ..headhunter.host.generation.generate import Sampling
+from ..headhunter.host.hunting.atlas import make_atlas
+from ..headhunter.host.hunting.search import group_for
 from ..headhunter.host.models import grid_of
-from ..headhunter.host.search import group_for
 from .shown import shown
 from .types import Prompts
 

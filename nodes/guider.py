@@ -4,7 +4,7 @@ import math
 
 from comfy_api.v0_0_2 import io
 
-from ..headhunter.host.guider import HeadHunterGuider as Guider
+from ..headhunter.host.guidance.guider import HeadHunterGuider as Guider
 
 
 class HeadHunterGuider(io.ComfyNode):

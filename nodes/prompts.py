@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from comfy_api.v0_0_2 import io
 
-from ..headhunter.host.prompts import Pair, pairs_from_text
+from ..headhunter.host.generation.prompts import Pair, pairs_from_text
 from .types import Prompts
 
 MAX_SEED = 2**64 - 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from comfy_api.v0_0_2 import io
 
-from ..headhunter.host.scoring_files import HEAD_FOLDERS, MODEL_FOLDERS, file_names, find_file, head_stamp, load_head
-from ..headhunter.host.scoring_models import load_scoring_model
+from ..headhunter.host.scoring.files import HEAD_FOLDERS, MODEL_FOLDERS, file_names, find_file, head_stamp, load_head
+from ..headhunter.host.scoring.models import load_scoring_model
 from ..headhunter.scoring.embedding import KINDS, TextScorer
 from ..headhunter.scoring.linear import LinearScorer
 from . import types

@@ -7,8 +7,8 @@ from dataclasses import replace
 from comfy_api.v0_0_2 import io
 from torch import Tensor
 
-from ..headhunter.host.scoring_files import save_head
-from ..headhunter.host.scoring_models import encoder_of, is_siglip
+from ..headhunter.host.scoring.files import save_head
+from ..headhunter.host.scoring.models import encoder_of, is_siglip
 from ..headhunter.scoring.base import content_key, probe_image
 from ..headhunter.scoring.combine import combine_scorers
 from ..headhunter.scoring.linear import LinearScorer

@@ -4,9 +4,9 @@ import comfy.samplers
 from comfy_api.v0_0_2 import io
 
 from ..headhunter.guidance import TOKENS
-from ..headhunter.host.generate import Sampling
+from ..headhunter.host.generation.generate import Sampling
+from ..headhunter.host.hunting.search import Plan, group_for, search
 from ..headhunter.host.models import grid_of
-from ..headhunter.host.search import Plan, group_for, search
 from ..headhunter.hunt import STRATEGIES
 from ..headhunter.perturbation import PERTURBATIONS
 from .shown import shown

@@ -4,8 +4,8 @@ from comfy_api.v0_0_2 import io
 
 from ..headhunter.guidance import MIXES, TOKENS, Group
 from ..headhunter.heads import HeadTextError, canonical, parse_items
+from ..headhunter.host.guidance.sampling import add_group
 from ..headhunter.host.models import grid_of
-from ..headhunter.host.sampling import add_group
 from ..headhunter.perturbation import PERTURBATIONS
 from .shown import shown
 

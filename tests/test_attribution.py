@@ -15,14 +15,14 @@ from comfy.ldm.modules.diffusionmodules.model import Decoder
 from comfy.patcher_extension import WrappersMP
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import Head, WithStrengths
-from headhunter_pack.headhunter.host import attribution
-from headhunter_pack.headhunter.host.attribution import Attribution, AttributionError
-from headhunter_pack.headhunter.host.generate import Generator, Sampling
-from headhunter_pack.headhunter.host.gradient_blocks import must_checkpoint
+from headhunter_pack.headhunter.host.attribution import attribution
+from headhunter_pack.headhunter.host.attribution.attribution import Attribution, AttributionError
+from headhunter_pack.headhunter.host.attribution.gradient_blocks import must_checkpoint
+from headhunter_pack.headhunter.host.generation.generate import Generator, Sampling
+from headhunter_pack.headhunter.host.generation.prompts import Pair
 from headhunter_pack.headhunter.host.gradients import gradients
 from headhunter_pack.headhunter.host.models import grid_of
 from headhunter_pack.headhunter.host.progress import Progress
-from headhunter_pack.headhunter.host.prompts import Pair
 from headhunter_pack.headhunter.scoring.combine import combine_scorers
 from headhunter_pack.headhunter.scoring.statistics import StatisticScorer
 from headhunter_pack.headhunter.study import Row, open_study

@@ -9,9 +9,9 @@ import pytest
 import torch
 from headhunter_pack.headhunter.grid import sd3_grid
 from headhunter_pack.headhunter.heads import Head, parse
-from headhunter_pack.headhunter.host.attribution import Attribution
+from headhunter_pack.headhunter.host.attribution.attribution import Attribution
+from headhunter_pack.headhunter.host.hunting.studies import find_study
 from headhunter_pack.headhunter.host.progress import SCREENING, Progress
-from headhunter_pack.headhunter.host.studies import find_study
 from headhunter_pack.nodes import HeadHunterSearch, HeadHunterSoftPAG
 from test_search import job, run, vae  # noqa: F401  (fixtures)
 
@@ -119,7 +119,7 @@ def test_under_inference_mode_as_in_a_running_comfyui(screened):
 
 def test_what_cannot_be_differentiated_is_refused_before_anything_is_made(screened, monkeypatch):
     screened.scorer = SimpleNamespace(name="somebody's", key="x", unit=1.0, differentiable=False)
-    monkeypatch.setattr("headhunter_pack.headhunter.host.search.Evaluator", None)
+    monkeypatch.setattr("headhunter_pack.headhunter.host.hunting.search.Evaluator", None)
     with pytest.raises(ValueError, match="the scorer somebody's gives none.*halving"):
         hunted(screened)
 

@@ -9,10 +9,10 @@ from comfy_extras.nodes_easycache import EasyCacheNode
 from guiding import close, with_controlnet
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import Head
-from headhunter_pack.headhunter.host.first_step import FirstSteps
-from headhunter_pack.headhunter.host.generate import Generator, Sampling
+from headhunter_pack.headhunter.host.generation.first_step import FirstSteps
+from headhunter_pack.headhunter.host.generation.generate import Generator, Sampling
+from headhunter_pack.headhunter.host.generation.prompts import Pair
 from headhunter_pack.headhunter.host.models import transformer
-from headhunter_pack.headhunter.host.prompts import Pair
 
 STEPS = 4
 SETS = [frozenset({Head(2, 0)}), frozenset({Head(2, 1), Head(3, 1)}), frozenset({Head(2, 2)})]

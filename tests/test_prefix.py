@@ -16,10 +16,10 @@ from comfy_extras.nodes_sd3 import SkipLayerGuidanceSD3
 from guiding import MODELS, close, custom, soft_pag, with_controlnet
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import Head
-from headhunter_pack.headhunter.host.blocks import block_key
+from headhunter_pack.headhunter.host.guidance.blocks import block_key
+from headhunter_pack.headhunter.host.guidance.prefix import REUSE, Recording
+from headhunter_pack.headhunter.host.guidance.sampling import add_group
 from headhunter_pack.headhunter.host.models import grid_of, transformer
-from headhunter_pack.headhunter.host.prefix import REUSE, Recording
-from headhunter_pack.headhunter.host.sampling import add_group
 from headhunter_pack.nodes import HeadHunterGuider
 
 STEPS = 3

@@ -8,7 +8,7 @@ import pytest
 import tiny_clip
 import torch
 from headhunter_pack.headhunter.host.gradients import gradients
-from headhunter_pack.headhunter.host.scoring_models import encoder_of
+from headhunter_pack.headhunter.host.scoring.models import encoder_of
 from headhunter_pack.headhunter.scoring.base import content_key
 from headhunter_pack.headhunter.scoring.combine import combine_scorers
 from headhunter_pack.headhunter.scoring.embedding import TextScorer

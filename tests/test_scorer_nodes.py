@@ -10,7 +10,8 @@ import tiny_clip
 import torch
 from comfy.clip_vision import ClipVisionModel
 from comfy_api.v0_0_2 import io
-from headhunter_pack.headhunter.host import scoring_files, scoring_models
+from headhunter_pack.headhunter.host.scoring import files as scoring_files
+from headhunter_pack.headhunter.host.scoring import models as scoring_models
 from headhunter_pack.headhunter.scoring import combine, linear
 from headhunter_pack.nodes import score_images, score_models, scorers
 from safetensors import safe_open

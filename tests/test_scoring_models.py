@@ -15,9 +15,9 @@ import pytest
 import tiny_clip
 import torch
 from comfy.clip_vision import ClipVisionModel
-from headhunter_pack.headhunter.host import scoring_models
-from headhunter_pack.headhunter.host.scoring_files import read_weights
-from headhunter_pack.headhunter.host.scoring_models import encoder_of
+from headhunter_pack.headhunter.host.scoring import models as scoring_models
+from headhunter_pack.headhunter.host.scoring.files import read_weights
+from headhunter_pack.headhunter.host.scoring.models import encoder_of
 from headhunter_pack.headhunter.scoring.embedding import TextScorer
 from headhunter_pack.headhunter.scoring.reference import ReferenceScorer, embed_all
 from safetensors.torch import save_file

@@ -12,11 +12,11 @@ import tiny
 import torch
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import Head
-from headhunter_pack.headhunter.host import generate
-from headhunter_pack.headhunter.host.generate import Generator, Sampling
-from headhunter_pack.headhunter.host.identity import identity_of, model_key
-from headhunter_pack.headhunter.host.prompts import Pair
-from headhunter_pack.headhunter.host.studies import find_study, studies_folder
+from headhunter_pack.headhunter.host.generation import generate
+from headhunter_pack.headhunter.host.generation.generate import Generator, Sampling
+from headhunter_pack.headhunter.host.generation.prompts import Pair
+from headhunter_pack.headhunter.host.hunting.identity import identity_of, model_key
+from headhunter_pack.headhunter.host.hunting.studies import find_study, studies_folder
 from headhunter_pack.headhunter.study import StudyError
 from headhunter_pack.nodes import (
     HeadHunterAtlas,

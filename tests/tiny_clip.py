@@ -9,7 +9,7 @@ from pathlib import Path
 import tiny  # noqa: F401  (one thread)
 import torch
 import transformers
-from headhunter_pack.headhunter.host.scoring_models import ScoringModel, load_scoring_model
+from headhunter_pack.headhunter.host.scoring.models import ScoringModel, load_scoring_model
 from safetensors.torch import save_file
 
 WIDTH, HEADS, LAYERS, HIDDEN, PATCH, SIZE = 32, 4, 2, 48, 14, 28

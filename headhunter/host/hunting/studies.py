@@ -10,7 +10,7 @@ from typing import Any
 
 import folder_paths
 
-from ..study import Study, read_study
+from ...study import Study, read_study
 
 
 def studies_folder() -> Path:

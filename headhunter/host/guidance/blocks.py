@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..grid import Grid
+from ...grid import Grid
 
 Args = dict[str, Any]
 Key = tuple[str, int]

@@ -9,7 +9,7 @@ from pathlib import Path
 import folder_paths
 from comfy.cli_args import args
 
-from ..presets import Preset, PresetError, file_name, format_preset, read_preset
+from ...presets import Preset, PresetError, file_name, format_preset, read_preset
 
 
 def save_preset(preset: Preset) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ..heads import Head
+from ...heads import Head
 
 
 class LayerStrengths:

@@ -11,23 +11,23 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..chart import hunt_chart
-from ..grid import Grid, describe
-from ..guidance import Group
-from ..heads import format_heads, head_set, parse
-from ..hunt import SCREENED, STRATEGIES, Hunt, hunt, planned_evaluations, planned_passes, planned_screenings
-from ..report import dump, report_of
-from ..scoring.base import Scorer
-from ..scoring.combine import components_of
-from ..study import open_study
-from .attribution import Attribution, check_differentiable
+from ...chart import hunt_chart
+from ...grid import Grid, describe
+from ...guidance import Group
+from ...heads import format_heads, head_set, parse
+from ...hunt import SCREENED, STRATEGIES, Hunt, hunt, planned_evaluations, planned_passes, planned_screenings
+from ...report import dump, report_of
+from ...scoring.base import Scorer
+from ...scoring.combine import components_of
+from ...study import open_study
+from ..attribution.attribution import Attribution, check_differentiable
+from ..generation.generate import Generator, Sampling
+from ..generation.pictures import from_pil
+from ..generation.prompts import Pair, check_pairs
+from ..models import grid_of
+from ..progress import Progress
 from .evaluate import Evaluator
-from .generate import Generator, Sampling
 from .identity import identity_of
-from .models import grid_of
-from .pictures import from_pil
-from .progress import Progress
-from .prompts import Pair, check_pairs
 from .studies import study_path
 
 

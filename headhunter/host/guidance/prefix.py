@@ -17,7 +17,7 @@ from uuid import UUID
 import torch
 from torch import Tensor
 
-from ..grid import Grid
+from ...grid import Grid
 from .blocks import Args, BlockHook, block_key, foreign, tokens
 
 # In the transformer options: False switches prefix reuse off, for comparison.

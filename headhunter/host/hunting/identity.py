@@ -15,11 +15,11 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..scoring.base import Scorer, fingerprint
-from ..scoring.combine import components_of
-from .generate import Sampling
-from .prompts import Pair
-from .sampling import POST_CFG, groups_of
+from ...scoring.base import Scorer, fingerprint
+from ...scoring.combine import components_of
+from ..generation.generate import Sampling
+from ..generation.prompts import Pair
+from ..guidance.sampling import POST_CFG, groups_of
 
 
 def identity_of(

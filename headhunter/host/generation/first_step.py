@@ -15,9 +15,9 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from .prefix import Prefix, shares_calls
+from ..guidance.prefix import Prefix, shares_calls
+from ..guidance.sampling import RUN, may_skip_passes
 from .prompts import Pair
-from .sampling import RUN, may_skip_passes
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ..grid import Grid
-from ..guidance import Group, guide
-from ..heads import Head, parse
+from ...grid import Grid
+from ...guidance import Group, guide
+from ...heads import Head, parse
+from ..models import grid_of, transformer
 from .blocks import Args, BlockHook, block_key
-from .models import grid_of, transformer
 from .perturbed_pass import Entry, Options, Witness, perturbed_options
 from .prefix import RECORDING, Prefix, Recorder, Recording, may_reuse
 from .strengths import LayerStrengths

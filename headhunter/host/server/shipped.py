@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-SHIPPED = Path(__file__).parent.parent.parent / "presets"
+SHIPPED = Path(__file__).resolve().parents[3] / "presets"
 
 
 def shipped_names() -> list[str]:

@@ -11,16 +11,16 @@ from comfy.model_patcher import ModelPatcher
 from PIL import Image
 from torch import Tensor
 
-from ..chart import ACCENT, sheet
-from ..grid import Grid, describe
-from ..heads import Head, HeadTextError, format_heads, parse
-from ..study import Row, Study, open_study
-from .generate import Generator, Sampling
+from ...chart import ACCENT, sheet
+from ...grid import Grid, describe
+from ...heads import Head, HeadTextError, format_heads, parse
+from ...study import Row, Study, open_study
+from ..generation.generate import Generator, Sampling
+from ..generation.pictures import from_bytes, from_pil, png, preview, to_pil
+from ..generation.prompts import Pair, check_pairs
+from ..models import grid_of
+from ..progress import Progress
 from .identity import identity_of
-from .models import grid_of
-from .pictures import from_bytes, from_pil, png, preview, to_pil
-from .progress import Progress
-from .prompts import Pair, check_pairs
 from .studies import study_path
 
 UNGUIDED = "unguided"

@@ -29,22 +29,22 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..grid import Grid
-from ..guidance import Group
-from ..heads import Head, format_heads
-from ..hunt import Measured
-from ..scoring.base import Scorer
-from ..scoring.combine import components_of, spreads
-from ..study import Study
-from .generate import Generator
+from ...grid import Grid
+from ...guidance import Group
+from ...heads import Head, format_heads
+from ...hunt import Measured
+from ...scoring.base import Scorer
+from ...scoring.combine import components_of, spreads
+from ...study import Study
+from ..generation.generate import Generator
+from ..generation.prompts import Pair
+from ..gradients import gradients
+from ..guidance.perturbed_pass import Entry, Options, Witness, perturbed_options
+from ..guidance.sampling import POST_CFG, HeadGuidance, guidance_of, may_skip_passes
+from ..guidance.strengths import LayerStrengths
+from ..models import transformer
+from ..progress import Progress
 from .gradient_blocks import must_checkpoint, with_gradients
-from .gradients import gradients
-from .models import transformer
-from .perturbed_pass import Entry, Options, Witness, perturbed_options
-from .progress import Progress
-from .prompts import Pair
-from .sampling import POST_CFG, HeadGuidance, guidance_of, may_skip_passes
-from .strengths import LayerStrengths
 
 PAIRS_AT_ONCE = 16
 INSTEAD = "Choose the strategy halving, which needs no gradients."

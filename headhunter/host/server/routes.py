@@ -16,11 +16,11 @@ from typing import Any
 import folder_paths
 from aiohttp import web
 
-from ..grid import GridError, describe, grid_from_file
-from ..heat import heat_of
-from ..study import StudyError
+from ...grid import GridError, describe, grid_from_file
+from ...heat import heat_of
+from ...study import StudyError
+from ..hunting.studies import find_study, list_studies
 from .shipped import shipped_presets
-from .studies import find_study, list_studies
 
 GRID_FOLDERS = ("checkpoints", "diffusion_models", "unet_gguf")
 

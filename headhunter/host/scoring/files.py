@@ -12,8 +12,8 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from ..scoring.linear import LinearHead, LinearHeadError, fold
-from ..scoring.taste import FORMAT, file_name, read_taste, taste_file
+from ...scoring.linear import LinearHead, LinearHeadError, fold
+from ...scoring.taste import FORMAT, file_name, read_taste, taste_file
 
 MODEL_FOLDERS = ("image_scorers", "clip_vision", "text_encoders")
 HEAD_FOLDERS = ("image_scorers", "aesthetic")

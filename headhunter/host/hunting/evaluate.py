@@ -13,16 +13,16 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from ..grid import Grid
-from ..heads import Head, format_heads, head_set
-from ..hunt import Hunt, Scores, Stopped
-from ..scoring.base import Scorer
-from ..scoring.combine import combine, components_of
-from ..study import Row, Study
-from .generate import Generator
-from .pictures import from_bytes, png, preview
-from .progress import Progress, duration
-from .prompts import Pair
+from ...grid import Grid
+from ...heads import Head, format_heads, head_set
+from ...hunt import Hunt, Scores, Stopped
+from ...scoring.base import Scorer
+from ...scoring.combine import combine, components_of
+from ...study import Row, Study
+from ..generation.generate import Generator
+from ..generation.pictures import from_bytes, png, preview
+from ..generation.prompts import Pair
+from ..progress import Progress, duration
 
 PAIRS_IN_A_CHUNK = 16
 Set = frozenset[Head]

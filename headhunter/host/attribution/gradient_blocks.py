@@ -15,11 +15,11 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ..grid import Grid
-from .blocks import Args, block_key
-from .gradients import Ordinary
-from .models import grid_of, transformer
-from .perturbed_pass import Options
+from ...grid import Grid
+from ..gradients import Ordinary
+from ..guidance.blocks import Args, block_key
+from ..guidance.perturbed_pass import Options
+from ..models import grid_of, transformer
 
 # What a block keeps for its backward pass, in numbers for each number of its input: 10 to 16 measured on small SD3 and FLUX
 # blocks in float32; wider MLPs, and what 16-bit models keep in 32 bits, add to that.

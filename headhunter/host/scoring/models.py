@@ -25,11 +25,11 @@ from comfy.model_patcher import ModelPatcher
 from comfy.sd1_clip import SD1ClipModel, SD1Tokenizer, SDClipModel
 from torch import Tensor
 
-from ..scoring.base import fingerprint, make_key
-from ..scoring.embedding import Kind, letterbox, normalise, scale_of
-from ..scoring.pooling import PREFIX, AttentionPool, attention_pool
-from .gradients import Ordinary
-from .scoring_files import read_weights
+from ...scoring.base import fingerprint, make_key
+from ...scoring.embedding import Kind, letterbox, normalise, scale_of
+from ...scoring.pooling import PREFIX, AttentionPool, attention_pool
+from ..gradients import Ordinary
+from .files import read_weights
 
 COMFY = Path(comfy.clip_vision.__file__).parent
 VISION_CONFIGS = tuple(

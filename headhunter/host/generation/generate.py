@@ -20,11 +20,11 @@ from comfy.k_diffusion.sampling import BrownianTreeNoiseSampler, default_noise_s
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ..guidance import Group
-from ..heads import Head, head_set
+from ...guidance import Group
+from ...heads import Head, head_set
+from ..guidance.sampling import add_group
 from .first_step import FirstSteps
 from .prompts import Pair
-from .sampling import add_group
 
 COUPLED = {"dpm_adaptive"}
 HeadNames = frozenset[Head]

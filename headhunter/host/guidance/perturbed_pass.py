@@ -17,9 +17,9 @@ import comfy.patcher_extension
 from comfy.model_patcher import create_model_options_clone
 from torch import Tensor
 
-from ..grid import Grid
-from ..guidance import Group
-from ..perturbation import perturb
+from ...grid import Grid
+from ...guidance import Group
+from ...perturbation import perturb
 from .blocks import Args, BlockHook, block_key, tokens
 from .prefix import PREFIX, Prefix, Skipped, joined, started
 from .strengths import LayerStrengths
