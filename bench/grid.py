@@ -6,12 +6,12 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
-from headhunter_pack.headhunter.grid import Grid
+from headhunter_pack.headhunter.families import grid_named
 from headhunter_pack.headhunter.heads import Head, format_heads, parse
 from hosted import host
 from timing import seconds
 
-GRID = Grid("flux1", ("double",) * 19 + ("single",) * 38, 24)
+GRID = grid_named("flux1")
 REPEATS = 20
 IN_THE_PAGE = """async ([text, repeats]) => {
   const { parse, format } = await import('/extensions/headhunter/heads.js');

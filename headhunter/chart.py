@@ -15,6 +15,9 @@ BACKGROUND, PANEL, LINE, TEXT, DIM = "#1c1c21", "#26262c", "#3c3c45", "#ececf0",
 BLUE, ORANGE, MIDDLE = (79, 143, 230), (240, 140, 50), (58, 58, 66)
 ACCENT = "#f2c14e"
 
+GAP = 10
+"""Between two segments of a grid, in pixels."""
+
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     """Pillow's own font."""
@@ -33,7 +36,7 @@ def hunt_chart(hunt: Hunt, grid: Grid, title: str) -> Image.Image:
     """Score by round with its spread on the left, round 1's scores against the baseline on the grid on the right."""
     cell_w = max(14, min(60, 720 // grid.heads))
     cell_h = max(11, min(44, 620 // grid.layers))
-    map_w, map_h = grid.heads * cell_w, grid.layers * cell_h + (10 if grid.doubles and grid.singles else 0)
+    map_w, map_h = grid.heads * cell_w, grid.layers * cell_h + GAP * (len(grid.segments) - 1)
     width, height = 660 + max(map_w, 380) + 50, max(560, map_h + 270)
     image = Image.new("RGB", (width, height), BACKGROUND)
     draw = ImageDraw.Draw(image)
@@ -115,9 +118,10 @@ def _heat(draw: ImageDraw.ImageDraw, hunt: Hunt, grid: Grid, corner: tuple[int, 
     for head in range(0, grid.heads, every):
         draw.text((left + (head + 0.5) * cell[0], top - 4), f"H{head}", DIM, font(11), anchor="mb")
     rows = max(1, math.ceil(16 / cell[1]))
+    firsts = [first for first, _ in grid.numbered()]
     for layer in range(grid.layers):
-        y = top + layer * cell[1] + (10 if grid.doubles and layer >= grid.doubles else 0)
-        if layer % rows == 0 or layer == grid.doubles:
+        y = top + layer * cell[1] + GAP * (sum(first <= layer for first in firsts) - 1)
+        if layer % rows == 0 or layer in firsts:
             draw.text((left - 6, y + cell[1] / 2), f"L{layer}", DIM, font(11), anchor="rm")
         for head in range(grid.heads):
             x = left + head * cell[0]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .grid import Grid
+from .grid import Grid, Segment
 
 MAX_TEXT = 100_000
 MAX_NUMBER = 9_999
@@ -90,16 +90,27 @@ class Item:
     def error(self, message: str) -> HeadTextError:
         return HeadTextError(message, self.text, self.line, self.column)
 
+    def _segment(self, grid: Grid) -> tuple[int, Segment]:
+        """The first layer of the segment that the item's letter names, and the segment."""
+        for first, segment in grid.numbered():
+            if segment.letter == self.letter:
+                return first, segment
+        letters = ["L", *(segment.letter for segment in grid.segments if segment.letter)]
+        raise self.error(
+            f"{grid.model} has no blocks called {self.letter}; its layers are written {' or '.join(letters)}"
+        )
+
     def cells(self, grid: Grid) -> Iterator[Head]:
         """The heads it stands for on `grid`. HeadTextError where one lies outside."""
         first, last = self.layers if self.letter else (0, grid.layers - 1)
-        if self.letter in ("D", "S"):
-            count, kind = (grid.doubles, "double") if self.letter == "D" else (grid.singles, "single")
-            if last >= count:
-                has = f"0 to {count - 1}" if count else "none"
-                raise self.error(f"{grid.model} has no {kind} block {max(first, count)}; its {kind} blocks are {has}")
-            if self.letter == "S":
-                first, last = first + grid.doubles, last + grid.doubles
+        if self.letter not in ("L", ""):
+            before, segment = self._segment(grid)
+            if last >= segment.count:
+                missing = max(first, segment.count)
+                raise self.error(
+                    f"{grid.model} has no {segment.kind} block {missing}; its {segment.kind} blocks are 0 to {segment.count - 1}"
+                )
+            first, last = first + before, last + before
         if last >= grid.layers:
             raise self.error(
                 f"{grid.model} has no layer {max(first, grid.layers)}; its layers are 0 to {grid.layers - 1}"

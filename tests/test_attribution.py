@@ -127,7 +127,7 @@ def test_flux2_equals_differences(chosen, vae, tmp_path):
 @pytest.mark.parametrize("make", [lambda: tiny.sd3(depth=3), lambda: tiny.sd3(depth=3, dual=(1,)), tiny.flux])
 def test_later_rounds_follow_the_guided_trajectory(make, vae, tmp_path):
     model = make()
-    pooled = 768 if grid_of(model).doubles else 2048
+    pooled = 768 if len(grid_of(model).segments) > 1 else 2048
     pair = Pair("x", 7, tiny.conditioning(1, pooled, guidance=3.5), tiny.conditioning(2, pooled, guidance=3.5))
     case = Case(vae, tmp_path, model, cfg=1.5, pair=pair)
     case.check(SD3_HEADS[:3], chosen=[Head(2, 0), Head(1, 1)])
@@ -180,7 +180,7 @@ def half(module, name, weight):
 @pytest.mark.parametrize("make", [lambda: tiny.sd3(depth=3), tiny.flux])
 def test_a_model_of_inference_tensors_gives_the_same_and_stays_as_it_was(make, vae, tmp_path):
     """As ComfyUI's loaders make them in a node: autograd would not save one of these weights."""
-    pooled = 768 if grid_of(make()).doubles else 2048
+    pooled = 768 if len(grid_of(make()).segments) > 1 else 2048
     pair = Pair("x", 7, tiny.conditioning(1, pooled, guidance=3.5), tiny.conditioning(2, pooled, guidance=3.5))
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -279,7 +279,7 @@ def test_lora_and_weights_that_are_kept_off_the_card(offloaded, vae, tmp_path):
 
 @pytest.mark.parametrize("make", [lambda: tiny.sd3(depth=3), tiny.flux])
 def test_blocks_that_run_again_to_save_memory_change_nothing(make, vae, tmp_path, monkeypatch):
-    pooled = 768 if grid_of(make()).doubles else 2048
+    pooled = 768 if len(grid_of(make()).segments) > 1 else 2048
     pair = Pair("x", 7, tiny.conditioning(1, pooled, guidance=3.5), tiny.conditioning(2, pooled, guidance=3.5))
     model, found = make(), []
     for again in (False, True):

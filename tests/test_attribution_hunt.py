@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import comfy.model_management
 import pytest
 import torch
-from headhunter_pack.headhunter.grid import sd3_grid
+from headhunter_pack.headhunter.families import sd3
 from headhunter_pack.headhunter.heads import Head, parse
 from headhunter_pack.headhunter.host.attribution.attribution import Attribution
 from headhunter_pack.headhunter.host.hunting.studies import find_study
@@ -15,7 +15,7 @@ from headhunter_pack.headhunter.host.progress import SCREENING, Progress
 from headhunter_pack.nodes import HeadHunterSearch, HeadHunterSoftPAG
 from test_search import job, run, vae  # noqa: F401  (fixtures)
 
-GRID = sd3_grid(3, 3, False)
+GRID = sd3.FAMILY.grid_of_size((3,), 3)
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ import json
 import pytest
 import tiny
 import torch
-from headhunter_pack.headhunter.grid import GridError, flux_grid, grid_from_file, grid_from_shapes, sd3_grid
+from headhunter_pack.headhunter.checkpoint import grid_from_file
+from headhunter_pack.headhunter.families import grid_named, grid_of_shapes
+from headhunter_pack.headhunter.grid import GridError
 from headhunter_pack.headhunter.host.models import UnsupportedModel, grid_of
 from safetensors.torch import save_file
 
@@ -51,7 +53,7 @@ def diffusers_flux(double: int, single: int, width: int) -> dict[str, tuple[int,
         (native_flux(19, 38, 3072), "flux1", 57, 24),
         (native_flux(19, 38, 3072, norm="weight"), "flux1", 57, 24),
         (native_flux(8, 48, 6144), "flux2", 56, 48),
-        (native_flux(5, 20, 3072), "flux-5+20x24", 25, 24),
+        (native_flux(5, 20, 3072), "flux2-klein-4b", 25, 24),
         (diffusers_sd3(24), "sd3-medium", 24, 24),
         (diffusers_sd3(24, dual=13), "sd3.5-medium", 24, 24),
         (diffusers_sd3(38), "sd3.5-large", 38, 38),
@@ -59,14 +61,14 @@ def diffusers_flux(double: int, single: int, width: int) -> dict[str, tuple[int,
     ],
 )
 def test_shapes(prefix, shapes, model, layers, heads):
-    grid = grid_from_shapes({prefix + name: shape for name, shape in shapes.items()})
+    grid = grid_of_shapes({prefix + name: shape for name, shape in shapes.items()})
     assert (grid.model, grid.layers, grid.heads) == (model, layers, heads)
 
 
 def test_kinds():
-    grid = flux_grid(19, 38, 24)
-    assert (grid.doubles, grid.singles, grid.kinds[18], grid.kinds[19]) == (19, 38, "double", "single")
-    assert sd3_grid(24, 24, True).kinds == ("joint",) * 24
+    grid = grid_named("flux1")
+    assert (grid.kinds.count("double"), grid.kinds[18], grid.kinds[19], len(grid.kinds)) == (19, "double", "single", 57)
+    assert grid_named("sd3-medium").kinds == ("joint",) * 24
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,8 @@ def test_kinds():
     [
         {},
         {"first_stage_model.decoder.conv_in.weight": (512, 16, 3, 3)},
-        native_flux(19, 38, 3072) | {"distilled_guidance_layer.in_proj.weight": (5120, 64)},  # Chroma
+        native_flux(19, 38, 3072)
+        | {"distilled_guidance_layer.a": (1,), "nerf_blocks.0.norm.scale": (64,)},  # on pixels
         native_flux(20, 40, 3072) | {"txt_in.individual_token_refiner.blocks.0.norm1.weight": (3072,)},  # HunyuanVideo
         {name: shape for name, shape in native_sd3(24).items() if ".7." not in name},  # a block is missing
         native_flux(19, 38, 3072) | {"img_in.weight": (98304, 1)},  # quantised, so that no width can be told
@@ -83,7 +86,7 @@ def test_kinds():
 )
 def test_what_is_not_a_grid(shapes):
     with pytest.raises(GridError):
-        grid_from_shapes(shapes)
+        grid_of_shapes(shapes)
 
 
 def test_file(tmp_path):
@@ -127,20 +130,29 @@ def test_loaded_models():
     assert str(grid_of(tiny.sd3(depth=3))) == "sd3-3x3 (3 layers x 3 heads)"
     assert grid_of(tiny.sd3(dual=(0,))).kinds == ("joint",) * 4
     flux = grid_of(tiny.flux(double=2, single=3, heads=3))
-    assert (flux.model, flux.doubles, flux.singles, flux.heads) == ("flux-2+3x3", 2, 3, 3)
+    assert (flux.model, flux.kinds, flux.heads) == ("flux-2+3x3", ("double",) * 2 + ("single",) * 3, 3)
 
 
 def test_header_and_loaded_model_agree():
     for model in (tiny.sd3(depth=3, dual=(1,)), tiny.flux()):
         shapes = {name: tuple(t.shape) for name, t in model.model.diffusion_model.state_dict().items()}
-        assert grid_from_shapes(shapes) == grid_of(model)
+        assert grid_of_shapes(shapes) == grid_of(model)
 
 
 def test_other_models_are_refused_by_class_name():
     import comfy.supported_models
 
-    config = comfy.supported_models.Lumina2({"image_model": "lumina2", "dim": 64, "n_layers": 1, "n_heads": 2, "n_kv_heads": 2,
-        "cap_feat_dim": 32, "in_channels": 16, "patch_size": 2, "qk_norm": True, "axes_dims": [8, 12, 12], "axes_lens": [32, 32, 32], "n_refiner_layers": 1})  # fmt: skip
+    config = comfy.supported_models.AuraFlow(
+        {
+            "cond_seq_dim": 32,
+            "dim": 64,
+            "n_layers": 2,
+            "n_double_layers": 1,
+            "n_heads": 2,
+            "global_conddim": 64,
+            "max_seq": 64,
+        }
+    )
     model = tiny._patcher(config, 0)
     with pytest.raises(UnsupportedModel, match=type(model.model.diffusion_model).__name__):
         grid_of(model)

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from headhunter_pack.headhunter.grid import flux_grid, sd3_grid
+from headhunter_pack.headhunter.families import grid_named, sd3
 from headhunter_pack.headhunter.heads import Head, HeadTextError, canonical, combine, format_heads, parse, parse_items
 
 TABLE = json.loads((Path(__file__).parent / "data" / "heads_cases.json").read_text(encoding="utf-8"))
-GRIDS = {"sd3-medium": sd3_grid(24, 24, False), "sd3.5-large": sd3_grid(38, 38, False), "flux1": flux_grid(19, 38, 24)}
+GRIDS = {"sd3-medium": grid_named("sd3-medium"), "sd3.5-large": grid_named("sd3.5-large"), "flux1": grid_named("flux1")}
 SD3 = GRIDS["sd3-medium"]
 
 
@@ -83,7 +83,7 @@ def test_operations_with_a_grid(first, operation, second, expected):
 )
 def test_operations_without_a_grid(first, operation, second, expected):
     assert combine(first, second, operation, None) == expected
-    on_grid = SD3 if "200" not in first else sd3_grid(300, 300, False)
+    on_grid = SD3 if "200" not in first else sd3.FAMILY.grid_of_size((300,), 300)
     assert canonical(combine(first, second, operation, None), on_grid) == combine(first, second, operation, on_grid)
 
 

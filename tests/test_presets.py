@@ -9,7 +9,7 @@ import preset_cases
 import pytest
 import tiny
 from comfy.cli_args import args
-from headhunter_pack.headhunter.grid import flux_grid, sd3_grid
+from headhunter_pack.headhunter.families import grid_named
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import canonical
 from headhunter_pack.headhunter.host.guidance.sampling import groups_of
@@ -19,7 +19,7 @@ from headhunter_pack.nodes.presets import NONE, shipped_names
 
 TABLE = preset_cases.TABLE
 SHIPPED = sorted((Path(__file__).parent.parent / "presets").glob("*/*.json"))
-GRIDS = {"sd3-medium": sd3_grid(24, 24, False), "flux1": flux_grid(19, 38, 24)}
+GRIDS = {"sd3-medium": grid_named("sd3-medium"), "flux1": grid_named("flux1")}
 
 
 def preset(**changes) -> dict:

@@ -10,7 +10,8 @@ from pathlib import Path
 import browser
 import pytest
 from gridpage import FLUX, SD3, GridPage, soft_pag
-from headhunter_pack.headhunter.grid import describe, flux_grid
+from headhunter_pack.headhunter.families import grid_named
+from headhunter_pack.headhunter.grid import describe
 from headhunter_pack.headhunter.study import Row, open_study
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
@@ -24,7 +25,7 @@ KEPT = ["grid-sd3-dark", "grid-flux-dark", "grid-hunt-dark", "grid-flux-light-no
 
 def flux_study(server) -> None:
     """A hunt on FLUX as it is in its third round: smooth fields of scores, with the chosen heads best."""
-    grid = flux_grid(19, 38, 24)
+    grid = grid_named("flux1")
     chance = random.Random(1)
     rows = [Row("", pair, 0, "", (0.5,)) for pair in range(2)]
     with open_study(

@@ -42,7 +42,7 @@ from ..gradients import gradients
 from ..guidance.perturbed_pass import Entry, Options, Witness, perturbed_options
 from ..guidance.sampling import POST_CFG, HeadGuidance, guidance_of, may_skip_passes
 from ..guidance.strengths import LayerStrengths
-from ..models import transformer
+from ..models import family_of, transformer
 from ..progress import Progress
 from .gradient_blocks import must_checkpoint, with_gradients
 
@@ -319,7 +319,7 @@ def _is_plain(model: ModelPatcher, group: Group) -> bool:
 
 def _in_conditional(clone: ModelPatcher, entry: Entry, grid: Grid) -> None:
     """The conditional prediction runs with the entry's strengths."""
-    wrapper = partial(_perturb_conditional, entry, grid, transformer(clone).patch_size)
+    wrapper = partial(_perturb_conditional, entry, grid, family_of(clone).patch(transformer(clone))[-1])
     clone.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.CALC_COND_BATCH, "headhunter_attribution", wrapper)
 
 
@@ -345,7 +345,9 @@ def _in_perturbed(clone: ModelPatcher, entry: Entry, grid: Grid) -> None:
     functions = list(clone.model_options.get(POST_CFG, []))
     earlier = guidance_of(clone.model_options)
     groups, live = (earlier.groups, earlier.live) if earlier else ((), ())
-    guidance = HeadGuidance((*groups, entry.group), grid, transformer(clone).patch_size, (*live, entry))
+    guidance = HeadGuidance(
+        (*groups, entry.group), grid, family_of(clone).patch(transformer(clone))[-1], (*live, entry)
+    )
     if earlier:
         functions[functions.index(earlier)] = guidance
     else:

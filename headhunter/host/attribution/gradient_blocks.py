@@ -19,7 +19,7 @@ from ...grid import Grid
 from ..gradients import Ordinary
 from ..guidance.blocks import Args, block_key
 from ..guidance.perturbed_pass import Options
-from ..models import grid_of, transformer
+from ..models import family_of, grid_of, transformer
 
 # What a block keeps for its backward pass, in numbers for each number of its input: 10 to 16 measured on small SD3 and FLUX
 # blocks in float32; wider MLPs, and what 16-bit models keep in 32 bits, add to that.
@@ -104,9 +104,9 @@ def must_checkpoint(model: ModelPatcher, latent: Tensor, passes: int) -> bool:
     latent [B, C, h, w]; passes: predictions of a step that are run together.
     """
     network = transformer(model)
-    tokens = latent.shape[0] * math.prod(latent.shape[-2:]) / network.patch_size**2 + 512
+    tokens = latent.shape[0] * math.prod(latent.shape[-2:]) / math.prod(family_of(model).patch(network)[-2:]) + 512
     dtype: Any = model.model_dtype()
     each = max(2, dtype.itemsize)  # 8-bit weights are cast to 16 for the work
-    kept = passes * tokens * network.hidden_size * KEPT_BY_A_BLOCK * each * grid_of(model).layers
+    kept = passes * tokens * family_of(model).width(network) * KEPT_BY_A_BLOCK * each * grid_of(model).layers
     free: Any = comfy.model_management.get_free_memory(model.load_device)
     return kept > free / 2

@@ -15,9 +15,8 @@ Key = tuple[str, int]
 
 def block_key(grid: Grid, layer: int) -> Key:
     """The host's name of a layer; SD3's joint blocks are double blocks there too."""
-    if grid.kinds[layer] == "single":
-        return ("single_block", layer - grid.doubles)
-    return ("double_block", layer)
+    first, segment = [(first, segment) for first, segment in grid.numbered() if first <= layer][-1]
+    return ("single_block" if segment.letter == "S" else "double_block", layer - first)
 
 
 class BlockHook:

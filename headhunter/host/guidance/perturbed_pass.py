@@ -69,7 +69,7 @@ def perturbed_options(
         for layer in range(layers[0]):
             key = block_key(grid, layer)
             replace[key] = Skipped(replace.get(key))
-    if grid.doubles and any(entry and entry.group.tokens == "image" for entry in entries):
+    if len(grid.segments) > 1 and any(entry and entry.group.tokens == "image" for entry in entries):
         key = block_key(grid, 0)
         replace[key] = TextRecorder(replace.get(key))
     comfy.patcher_extension.add_wrapper_with_key(

@@ -22,7 +22,7 @@ from torch import Tensor
 from ...grid import Grid
 from ...guidance import Group, guide
 from ...heads import Head, parse
-from ..models import grid_of, transformer
+from ..models import family_of, grid_of, transformer
 from .blocks import Args, BlockHook, block_key
 from .perturbed_pass import Entry, Options, Witness, perturbed_options
 from .prefix import RECORDING, Prefix, Recorder, Recording, may_reuse
@@ -69,7 +69,7 @@ def add_group(
     patched = model.clone()
     functions = list(patched.model_options.get(POST_CFG, []))
     earlier = guidance_of(patched.model_options)
-    patch_size = transformer(model).patch_size
+    patch_size = family_of(model).patch(transformer(model))[-1]
     if earlier:
         guidance = HeadGuidance((*earlier.groups, group), grid, patch_size, (*earlier.live, entry))
         functions[functions.index(earlier)] = guidance

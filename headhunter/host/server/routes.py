@@ -16,7 +16,9 @@ from typing import Any
 import folder_paths
 from aiohttp import web
 
-from ...grid import GridError, describe, grid_from_file
+from ...checkpoint import grid_from_file
+from ...families import models_for_the_page
+from ...grid import GridError, describe
 from ...heat import heat_of
 from ...study import StudyError
 from ..hunting.studies import find_study, list_studies
@@ -31,6 +33,10 @@ def add_routes(routes: web.RouteTableDef) -> None:
     @routes.get("/headhunter/grid")
     async def grid(request: web.Request) -> web.Response:
         return await _answer(lambda: _grid(request.query.get("folder", ""), request.query.get("name", "")))
+
+    @routes.get("/headhunter/models")
+    async def models(request: web.Request) -> web.Response:
+        return web.json_response(models_for_the_page())
 
     @routes.get("/headhunter/presets")
     async def presets(request: web.Request) -> web.Response:
