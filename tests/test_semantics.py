@@ -17,7 +17,7 @@ from comfy_extras.nodes_perpneg import PerpNegGuider
 from guiding import MODELS, close, counted, custom, soft_pag, with_controlnet
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import Head, HeadTextError
-from headhunter_pack.headhunter.host.guidance.sampling import add_group, groups_of
+from headhunter_pack.headhunter.host.guidance.groups import add_group, groups_of
 from headhunter_pack.headhunter.host.models import UnsupportedModel
 from headhunter_pack.nodes import HeadHunterGuider
 

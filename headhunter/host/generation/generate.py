@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ...guidance import Group
 from ...heads import Head, head_set
-from ..guidance.sampling import add_group
+from ..guidance.groups import add_group
 from .first_step import FirstSteps
 from .prompts import Pair
 
