@@ -141,6 +141,6 @@ def test_other_models_are_refused_by_class_name():
 
     config = comfy.supported_models.Lumina2({"image_model": "lumina2", "dim": 64, "n_layers": 1, "n_heads": 2, "n_kv_heads": 2,
         "cap_feat_dim": 32, "in_channels": 16, "patch_size": 2, "qk_norm": True, "axes_dims": [8, 12, 12], "axes_lens": [32, 32, 32], "n_refiner_layers": 1})  # fmt: skip
-    model = tiny._patcher(config, 0)
+    model = tiny.models._patcher(config, 0)
     with pytest.raises(UnsupportedModel, match=type(model.model.diffusion_model).__name__):
         grid_of(model)
