@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 
+import comfy.ldm.wan.vae
 import comfy.model_patcher
+import comfy.sd
 import comfy.supported_models
 import torch
 from comfy.ldm.chroma.model import ChromaParams
@@ -159,10 +161,29 @@ def krea2(seed: int = 0, dtype=torch.float32, **changes) -> comfy.model_patcher.
 
 
 def wan(seed: int = 0, dtype=torch.float32) -> comfy.model_patcher.ModelPatcher:
-    """A Wan 2.1 text-to-video of 4 blocks x 3 heads."""
+    """A Wan 2.1 text-to-video of 4 blocks x 3 heads of size 128, which is every Wan's."""
     config = {
-        "image_model": "wan2.1", "model_type": "t2v", "dim": 48, "out_dim": 16, "num_heads": 3, "ffn_dim": 64, "num_layers": 4,
+        "image_model": "wan2.1", "model_type": "t2v", "dim": 384, "out_dim": 16, "num_heads": 3, "ffn_dim": 64, "num_layers": 4,
         "patch_size": (1, 2, 2), "freq_dim": 32, "window_size": (-1, -1), "qk_norm": True, "cross_attn_norm": True, "eps": 1e-6,
         "in_dim": 16, "text_dim": CONTEXT,
     }  # fmt: skip
     return _patcher(comfy.supported_models.WAN21_T2V(config), seed, dtype)
+
+
+def video_vae(seed: int = 0) -> comfy.sd.VAE:
+    """The VAE that Wan, Qwen-Image and Krea 2 share, of random weights and few channels; 2 latent frames make 5 pictures."""
+    torch.manual_seed(seed)
+    settings = {
+        "dim_mult": [1, 2, 4, 4],
+        "num_res_blocks": 2,
+        "attn_scales": [],
+        "temperal_downsample": [False, True, True],
+    }
+    made = comfy.ldm.wan.vae.WanVAE(dim=8, z_dim=16, dropout=0.0, **settings)
+    weights = {
+        name: torch.randn(weight.shape) * (0.15 if weight.ndim > 1 else 0.3)
+        for name, weight in made.state_dict().items()
+    }
+    return comfy.sd.VAE(
+        sd=weights | {name: torch.ones_like(w) for name, w in weights.items() if name.endswith("gamma")}
+    )

@@ -42,6 +42,14 @@ class Sampling:
     denoise: float = 1.0
 
 
+@dataclass(frozen=True)
+class Frame:
+    """Which frame of a video stands for it: `number`, from 0, of `count`."""
+
+    number: int
+    count: int
+
+
 class Generator:
     """Makes pictures of head sets with one model, VAE and latent.
 
@@ -53,6 +61,7 @@ class Generator:
         self.vae = vae
         self.sampling = sampling
         self.halved = 0
+        self.frame: Frame | None = None
         self.first_steps = FirstSteps()
         self._latent = comfy.sample.fix_empty_latent_channels(model, latent["samples"][:1])
         mask = latent.get("noise_mask")
@@ -82,10 +91,12 @@ class Generator:
         return torch.cat([self.latents(part, pair, on_step) for part in (sets[:middle], sets[middle:])])
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Pictures [B, H, W, 3] in 0..1."""
+        """Pictures [B, H, W, 3] in 0..1; of a video its middle frame, which `frame` then tells."""
         images = self.vae.decode(latents)
         if images.ndim == 5:
-            images = images.reshape(-1, *images.shape[-3:])
+            frames = images.shape[1]
+            self.frame = Frame(frames // 2, frames) if frames > 1 else None
+            images = images[:, frames // 2]
         return images.float().clamp(0, 1).cpu()
 
     def _sample(self, sets: Sequence[HeadNames], pair: Pair, on_step: Callable[[], None]) -> Tensor:
