@@ -1,14 +1,20 @@
 """Algorithm 1 on planted problems whose best heads are known; no ComfyUI."""
 
+import json
 import math
 import random
 
 import pytest
+from headhunter_pack.headhunter.chart import hunt_chart
+from headhunter_pack.headhunter.grid import Grid, Segment
 from headhunter_pack.headhunter.heads import Head, HeadSet
 from headhunter_pack.headhunter.hunt import hunt
 from headhunter_pack.headhunter.measured import Measured, Stopped
+from headhunter_pack.headhunter.report import dump, report_of
 from headhunter_pack.headhunter.strategies import (
     STRATEGIES,
+    Outcome,
+    Strategy,
     planned_evaluations,
     planned_gradients,
     planned_passes,
@@ -16,8 +22,12 @@ from headhunter_pack.headhunter.strategies import (
     shortlist,
     signed_strengths,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import cases
 
 EXHAUSTIVE, HALVING, ATTRIBUTION = STRATEGIES.values()
+GRID = Grid("sd3-6x6", (Segment("joint", 6),), 6)
 POOL = [Head(layer, head) for layer in range(6) for head in range(6)]
 
 
@@ -35,10 +45,13 @@ class Problem:
         """What a perfect gradient says: each head's own value, and of heads that help together nothing until one is in."""
         self.screened += len(pairs)
         assert not chosen & pool
-        return {head: Measured(tuple(pairs), tuple(self.guess(chosen, head, pair) for pair in pairs)) for head in pool}
+        return {
+            head: Measured(tuple(pairs), tuple(self.guess(chosen, head, u, pair) for pair in pairs))
+            for head, u in pool.at(1.0).items()
+        }
 
-    def guess(self, chosen, head, pair):
-        value = self.values.get(head, 0.0)
+    def guess(self, chosen, head, u, pair):
+        value = u * self.values.get(head, 0.0)
         value += sum(bonus for group, bonus in self.together if group - chosen.keys() == {head})
         # Half of the measurement's noise is foreseen, and as much is made up.
         heads = chosen | HeadSet([head])
@@ -286,3 +299,105 @@ def test_bad_numbers():
     for settings in [(0, 1, 1), (1, 0, 1), (1, 1, 0)]:
         with pytest.raises(ValueError, match="at least one"):
             hunt(Problem({}), POOL, *settings, EXHAUSTIVE)
+
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize("broken", [NAN, INF, -INF])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_picture_without_a_score_is_the_worst_and_ends_nothing(strategy, broken):
+    best = max(USEFUL, key=lambda head: USEFUL[head])
+
+    class Broken(Problem):
+        def score(self, heads, pair):
+            score = super().score(heads, pair)
+            return broken if best in heads and pair == 3 else score
+
+    found = hunted(Broken(USEFUL, 4), POOL, 4, 2, 2, strategy)
+    assert found.heads == [Head(2, 2), Head(5, 5), Head(1, 0), Head(0, 0)]
+    first = found.rounds[0].candidates
+    on_all = [head for head in rank(first) if len(first[head].pairs) == 4]
+    assert best not in first or rank(first)[-1] == best or on_all[-1] == best or len(first[best].pairs) < 4
+    report = json.loads(dump(report_of(found, GRID, {})))
+    told = {row["head"]: row for row in report["rounds"][0]["candidates"]}
+    if best in first and len(first[best].pairs) == 4:
+        assert told["L0H3"] == {"head": "L0H3", "mean": None, "spread": None, "error": None, "pairs": 4}
+    assert hunt_chart(found, GRID, "a hunt").width > 100
+
+
+def test_a_set_without_a_score_is_not_said_to_help():
+    def evaluate(sets, pairs):
+        return [[NAN if len(heads) == 2 else float(len(heads)) for _ in pairs] for heads in sets]
+
+    found = hunt(evaluate, POOL[:5], 3, 2, 2, EXHAUSTIVE)
+    assert [round.helped for round in found.rounds] == [False, True]
+    report = json.loads(dump(report_of(found, GRID, {})))
+    assert report["rounds"][0]["joint"]["mean"] is None and report["rounds"][0]["gain"]["mean"] is None
+    assert report["rounds"][1]["joint"]["mean"] == 4 and hunt_chart(found, GRID, "a hunt")
+
+
+SCORE = st.sampled_from([0.0, 1.0, -1.0, 2.5, NAN, INF, -INF, 3e38]) | st.floats(-10, 10)
+
+
+@cases(0.5)
+@given(st.sampled_from(list(STRATEGIES)), st.lists(SCORE, min_size=40, max_size=40), st.booleans(), st.integers(1, 3))
+def test_no_scores_end_a_hunt(strategy, scores, start, k):
+    def score(heads, pair):
+        return scores[hash((tuple(heads), pair)) % len(scores)] if heads else 0.5
+
+    def evaluate(sets, pairs):
+        return [[score(heads, pair) for pair in pairs] for heads in sets]
+
+    def attribute(chosen, pool, pairs):
+        return {head: Measured(tuple(pairs), tuple(scores[head.head] for _ in pairs)) for head in pool}
+
+    begin = POOL[-1:] if start else []
+    found = hunt(evaluate, POOL[:8], 9, 2, k, STRATEGIES[strategy], begin, attribute=attribute)
+    report = json.loads(dump(report_of(found, GRID, {})))
+    assert [row["round"] for row in report["rounds"]] == [1, 2] and len(found.heads) == start + 2 * k
+    assert hunt_chart(found, GRID, "a hunt")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_heads_are_tried_and_kept_at_the_strengths_that_the_pool_gives(strategy):
+    pool = HeadSet({Head(0, 3): 0.5, Head(2, 2): None, Head(4, 4): -0.5, Head(5, 5): None, Head(1, 1): None})
+    start = HeadSet({Head(3, 3): 0.25})
+    found = hunted(Problem(USEFUL), pool, 8, 2, 1, strategy, start)
+    # 3.0 at half strength is less than 2.0 at full; -2.0 at minus a half is a gain.
+    assert found.heads == [Head(3, 3), Head(2, 2), Head(0, 3)]
+    assert found.selected == {Head(3, 3): 0.25, Head(2, 2): None, Head(0, 3): 0.5}
+    assert found.rounds[0].candidates[Head(4, 4)].minus(found.before).mean == pytest.approx(1.0)
+    report = report_of(found, GRID, {})
+    assert report["heads"] == "L0H3@0.5, L2H2, L3H3@0.25" and report["start"]["heads"] == ["L3H3@0.25"]
+    assert report["rounds"][1]["chosen"] == ["L0H3@0.5"]
+    assert {row["head"] for row in report["rounds"][0]["candidates"]} >= {"L0H3@0.5", "L2H2", "L4H4@-0.5"}
+
+
+def test_signed_strengths_are_shares_of_the_pools_own():
+    pool = HeadSet({Head(0, 0): 0.5, Head(0, 1): -0.4, Head(0, 2): None})
+    values = {Head(0, 0): 2.0, Head(0, 1): 1.0, Head(0, 2): -2.0}
+    made = signed_strengths(values, pool, HeadSet({Head(1, 1): 0.3}), 0.8)
+    assert made == {Head(0, 0): 0.5, Head(0, 1): -0.2, Head(0, 2): -0.8, Head(1, 1): 0.3}
+
+
+def test_a_strategy_that_needs_gradients_says_so():
+    with pytest.raises(ValueError, match="gradients"):
+        hunt(Problem(USEFUL), POOL, 2, 1, 1, ATTRIBUTION)
+
+
+def test_a_strategy_of_ones_own():
+    """A strategy is one object: what it measures, and what that costs."""
+
+    class FirstFew(Strategy):
+        def measure(self, task):
+            heads = list(task.pool)[: task.k + 1]
+            return Outcome(dict(zip(heads, task.measure(heads, task.pairs), strict=True)))
+
+        def evaluations(self, pool, pairs, k):
+            return min(pool, k + 1) * pairs
+
+    problem = Problem({Head(0, 1): 1.0, Head(5, 5): 9.0})
+    found = hunt(problem, POOL, 8, 2, 1, FirstFew())
+    assert found.heads == [Head(0, 1), Head(0, 0)]
+    assert problem.calls == planned_evaluations(FirstFew(), len(POOL), 8, 2, 1)
