@@ -55,8 +55,7 @@ def measure(rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _in_the_page(text: str, repeats: int) -> dict[str, list[float]] | None:
-    import browser
-    from hosting import chromium
+    from hosting import browser, chromium
     from hosting.server import Server
 
     found = chromium.find()

@@ -190,7 +190,7 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
 
 def main() -> int:
     if "HEADHUNTER_TUNING" not in os.environ:
-        sys.path.insert(0, str(ROOT / "tests"))
+        sys.path.insert(0, str(ROOT))
         from hosting import setup
 
         host = setup.ensure(tools=False)

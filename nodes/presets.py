@@ -5,7 +5,7 @@ import logging
 from comfy_api.v0_0_2 import io
 
 from ..headhunter.heads import Head, format_heads, parse
-from ..headhunter.host.guidance.sampling import add_group, groups_of
+from ..headhunter.host.guidance.groups import add_group, groups_of
 from ..headhunter.host.models import grid_of
 from ..headhunter.host.server.shipped import SHIPPED, shipped_names
 from ..headhunter.host.server.userdata import save_preset

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import browser
-from hosting.server import Server
 from playwright.sync_api import Page
+
+from hosting import browser
+from hosting.server import Server
 
 SD3 = ("CheckpointLoaderSimple", {"ckpt_name": "sd3.safetensors"})
 LARGE = ("CheckpointLoaderSimple", {"ckpt_name": "large.safetensors"})

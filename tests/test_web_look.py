@@ -7,12 +7,13 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-import browser
 import pytest
 from gridpage import FLUX, SD3, GridPage, soft_pag
 from headhunter_pack.headhunter.families import grid_named
 from headhunter_pack.headhunter.grid import describe
 from headhunter_pack.headhunter.study import Row, open_study
+
+from hosting import browser
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
 DOCS = Path(__file__).parent.parent / "docs"

@@ -6,12 +6,13 @@ import base64
 import io
 import json
 
-import browser
 import pytest
 from gridfixtures import DEMO, everywhere
 from gridpage import SD3, soft_pag
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from hosting import browser
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
 HEADS = "L1H10@0.35, L7H0-3, L9"

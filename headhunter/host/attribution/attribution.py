@@ -39,10 +39,12 @@ from ...study import Study
 from ..generation.generate import Generator
 from ..generation.prompts import Pair
 from ..gradients import gradients
-from ..guidance.perturbed_pass import Entry, Options, Witness, perturbed_options
-from ..guidance.sampling import POST_CFG, HeadGuidance, guidance_of, may_skip_passes
+from ..guidance.attention import Entry, Witness
+from ..guidance.blocks import Architecture, Options
+from ..guidance.groups import POST_CFG, add_entry
+from ..guidance.perturbed_pass import perturbed_options
+from ..guidance.run import may_skip_passes
 from ..guidance.strengths import LayerStrengths
-from ..models import family_of, transformer
 from ..progress import Progress
 from .gradient_blocks import must_checkpoint, with_gradients
 
@@ -216,9 +218,8 @@ class Attribution:
         in_conditional = not chosen and sampling.cfg != 0 and _is_plain(model, group)
         passes = (1 if in_conditional else 2) + (sampling.cfg != 1)
         self._checkpointed = self._checkpointed or must_checkpoint(model, states[0], passes)
-        prepared = with_gradients(model, self.grid, self._checkpointed)
-        install = _in_conditional if in_conditional else _in_perturbed
-        install(prepared, Entry(group, free), self.grid)
+        install = _in_conditional if in_conditional else add_entry
+        prepared = install(with_gradients(model, self._checkpointed), Entry(group, free))
         totals = [torch.zeros_like(leaf) for leaf in free.leaves]
         sampler = comfy.samplers.KSAMPLER(partial(_walk, states, end, free.leaves, totals))
         generator.sample(prepared, 1, pair, sampler, self.progress.send)
@@ -305,16 +306,17 @@ def _is_plain(model: ModelPatcher, group: Group) -> bool:
     return not changed and not group.windowed and group.mix == "add" and group.rescale == 0
 
 
-def _in_conditional(clone: ModelPatcher, entry: Entry, grid: Grid) -> None:
-    """The conditional prediction runs with the entry's strengths."""
-    wrapper = partial(_perturb_conditional, entry, grid, family_of(clone).patch(transformer(clone))[-1])
-    clone.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.CALC_COND_BATCH, "headhunter_attribution", wrapper)
+def _in_conditional(model: ModelPatcher, entry: Entry) -> ModelPatcher:
+    """A clone whose conditional prediction runs with the entry's strengths."""
+    patched = model.clone()
+    wrapper = partial(_perturb_conditional, entry, Architecture.of(model))
+    patched.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.CALC_COND_BATCH, "headhunter_attribution", wrapper)
+    return patched
 
 
 def _perturb_conditional(
     entry: Entry,
-    grid: Grid,
-    patch_size: int,
+    architecture: Architecture,
     executor: Any,
     model: Any,
     conds: list,
@@ -324,21 +326,5 @@ def _perturb_conditional(
 ) -> list[Tensor]:
     """CALC_COND_BATCH wrapper: the host asks for [conditional, unconditional]."""
     entries = [entry, *[None] * (len(conds) - 1)]
-    options = perturbed_options(options, entries, grid, patch_size, Witness(), {})
+    options = perturbed_options(options, entries, architecture, Witness(), {})
     return executor(model, conds, x, sigma, options)
-
-
-def _in_perturbed(clone: ModelPatcher, entry: Entry, grid: Grid) -> None:
-    """The entry's group guides, beside those that the model has; heads at strength 0 are perturbed like the others."""
-    functions = list(clone.model_options.get(POST_CFG, []))
-    earlier = guidance_of(clone.model_options)
-    groups, live = (earlier.groups, earlier.live) if earlier else ((), ())
-    guidance = HeadGuidance(
-        (*groups, entry.group), grid, family_of(clone).patch(transformer(clone))[-1], (*live, entry)
-    )
-    if earlier:
-        functions[functions.index(earlier)] = guidance
-    else:
-        functions.append(guidance)
-    options: Options = clone.model_options
-    options[POST_CFG] = functions

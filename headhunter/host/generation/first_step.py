@@ -16,7 +16,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ..guidance.prefix import Prefix, shares_calls
-from ..guidance.sampling import RUN, may_skip_passes
+from ..guidance.run import RUN, may_skip_passes
 from .prompts import Pair
 
 

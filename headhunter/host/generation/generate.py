@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ...guidance import Group
 from ...heads import HeadSet
-from ..guidance.sampling import add_group
+from ..guidance.groups import add_group
 from .first_step import FirstSteps
 from .prompts import Pair
 
@@ -41,6 +41,14 @@ class Sampling:
     denoise: float = 1.0
 
 
+@dataclass(frozen=True)
+class Frame:
+    """Which frame of a video stands for it: `number`, from 0, of `count`."""
+
+    number: int
+    count: int
+
+
 class Generator:
     """Makes pictures of head sets with one model, VAE and latent.
 
@@ -52,6 +60,7 @@ class Generator:
         self.vae = vae
         self.sampling = sampling
         self.halved = 0
+        self.frame: Frame | None = None
         self.first_steps = FirstSteps()
         self._latent = comfy.sample.fix_empty_latent_channels(model, latent["samples"][:1])
         mask = latent.get("noise_mask")
@@ -81,10 +90,12 @@ class Generator:
         return torch.cat([self.latents(part, pair, on_step) for part in (sets[:middle], sets[middle:])])
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Pictures [B, H, W, 3] in 0..1."""
+        """Pictures [B, H, W, 3] in 0..1; of a video its middle frame, which `frame` then tells."""
         images = self.vae.decode(latents)
         if images.ndim == 5:
-            images = images.reshape(-1, *images.shape[-3:])
+            frames = images.shape[1]
+            self.frame = Frame(frames // 2, frames) if frames > 1 else None
+            images = images[:, frames // 2]
         return images.float().clamp(0, 1).cpu()
 
     def _sample(self, sets: Sequence[HeadSet], pair: Pair, on_step: Callable[[], None]) -> Tensor:

@@ -19,7 +19,7 @@ from ...scoring.base import Scorer, fingerprint
 from ...scoring.combine import components_of
 from ..generation.generate import Sampling
 from ..generation.prompts import Pair
-from ..guidance.sampling import POST_CFG, groups_of
+from ..guidance.groups import POST_CFG, groups_of
 
 
 def identity_of(

@@ -117,6 +117,7 @@ def search(
                 "images_made_now": progress.made,
                 "seconds": round(progress.seconds, 1),
                 "batch_halved": generator.halved,
+                "frame": asdict(generator.frame) if generator.frame else None,
             }
 
         def on_round(so_far: Hunt) -> None:

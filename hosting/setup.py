@@ -12,7 +12,7 @@ from . import chromium, environment, locate
 from .console import SetupError, failure, say
 from .lock import only_one
 
-TOOLS = locate.ROOT / "tests" / "requirements.txt"
+TOOLS = locate.ROOT / "hosting" / "requirements.txt"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hosting.server import Server
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
+
+from .server import Server
 
 # Without these, Chromium looks for hosts outside; --no-sandbox since CI runs as root.
 ARGUMENTS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
