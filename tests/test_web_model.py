@@ -101,7 +101,7 @@ def new_models(grid) -> Iterator[GridPage]:
     """A page whose server also offers models of other families."""
     answer: dict[str, Any] = {
         "families": [],
-        "grids": [{"label": f"The {one['model']}", "grid": one} for one in (LONG, MANY)],
+        "grids": [{"label": f"The {model['model']}", "grid": model} for model in (LONG, MANY)],
     }
     grid.page.route("**/headhunter/models", lambda route: route.fulfill(json=answer))
     grid.page.reload()
@@ -151,7 +151,7 @@ def test_any_segments_and_letters(new_models, tmp_path):
         1, ".hh-note", "many has no double layers (D); its letters are X (cross), M (self), O (outro) and L (any layer)"
     )
     typed(new_models, "B3")
-    new_models.says(1, ".hh-note", "many has no layers with the letter B; its letters are")
+    new_models.says(1, ".hh-note", "not a head: many has no layers with the letter B; its letters are X (cross)")
     typed(new_models, "X12H1")
     new_models.says(1, ".hh-note", "many has no cross block 12; its cross blocks are 0 to 11")
 

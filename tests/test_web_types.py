@@ -57,7 +57,7 @@ def test_types():
 def imports_of(module: str) -> list[str]:
     """The modules of this pack that a module imports, also those that it loads later."""
     folder = Path("/", module).parent
-    paths = [os.path.normpath(folder / (one or later))[1:] for one, later in IMPORT.findall(MODULES[module])]
+    paths = [os.path.normpath(folder / (begin or later))[1:] for begin, later in IMPORT.findall(MODULES[module])]
     return [path for path in paths if path in MODULES]
 
 

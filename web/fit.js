@@ -32,7 +32,7 @@ export function warning(preset, grid) {
 }
 
 /**
- * The heads of all groups as one text, in canonical form on `grid` (or, where that is not known, on the preset's own). A head
+ * The heads of all groups as one text, in canonical form on `grid` (or, where the grid is not known, on one of the preset's size). A head
  * that two groups give different strengths has none of its own.
  * @param {Preset} preset
  * @param {Grid|null} grid

@@ -50,7 +50,7 @@ const letterBefore = (kind) => Object.entries(LETTERS_BEFORE).find(([name]) => n
  * The kind that a letter of head text has always meant, for the error on a grid without it; "" for any other letter.
  * @param {string} letter
  */
-export const kindBefore = (letter) => Object.entries(LETTERS_BEFORE).find(([, one]) => one === letter)?.[0] ?? "";
+export const kindBefore = (letter) => Object.entries(LETTERS_BEFORE).find(([, known]) => known === letter)?.[0] ?? "";
 
 /** @param {any} value */
 const isCount = (value) => Number.isInteger(value) && value > 0 && value <= MOST;

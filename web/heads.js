@@ -201,8 +201,9 @@ function* cells({ letter, layers, heads, error }, grid) {
  */
 function lettered(letter, first, last, own, grid, error) {
   if (!own.length) {
-    const what = kindBefore(letter) ? `${kindBefore(letter)} layers (${letter})` : `layers with the letter ${letter}`;
-    throw error(`${grid.model} has no ${what}; ${lettersOf(grid)}`);
+    const kind = kindBefore(letter);
+    throw error(kind ? `${grid.model} has no ${kind} layers (${letter}); ${lettersOf(grid)}`
+      : `not a head: ${grid.model} has no layers with the letter ${letter}; ${lettersOf(grid)}`);
   }
   if (last < own.length) return;
   const kind = runsOf(grid).find((run) => run.letter === letter)?.kind;

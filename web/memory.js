@@ -1,4 +1,4 @@
-/** Small values that this browser keeps (localStorage): conveniences, which nothing depends on. */
+/** Small values that this browser keeps (localStorage). They are a convenience: everything works without them. */
 
 /** @template T */
 export class Memory {
@@ -45,7 +45,7 @@ export class Memory {
       const data = JSON.parse(localStorage.getItem(this.name) ?? "{}");
       return data && typeof data === "object" ? data : {};
     } catch {
-      return {}; // not readable: begin anew
+      return {}; // cannot be read: begin with nothing
     }
   }
 }

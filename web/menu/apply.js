@@ -27,7 +27,7 @@ export const fieldsOf = (group) => ({
 });
 
 /**
- * The group that a node's widgets say; fields that it does not have are left out.
+ * The group in a node's widgets; fields without a widget are left out.
  * @param {ComfyNode} node
  * @param {string} heads
  * @returns {Partial<Group> & {heads: string}}

@@ -70,16 +70,16 @@ async function showMain(session, at = "") {
     problems.push({ label, refused: reasonOf(error) });
     return [];
   };
-  const [ours, theirs] = await Promise.all([
+  const [packs, users] = await Promise.all([
     shipped.get(api).catch(failed("The shipped presets cannot be read")),
     listOwn(api).catch(failed("Your presets cannot be read")),
   ]);
-  setOwn(theirs.flatMap(({ preset }) => preset ?? []));
+  setOwn(users.flatMap(({ preset }) => preset ?? []));
   if (!panel.isOpen) return;
   const sections = [
     { title: "", items: [saveItem(session), importItem(session), studiesItem(session), ...problems] },
-    { title: "Yours", items: theirs.map((own) => ownItem(session, own)) },
-    ...shippedSections(session, ours),
+    { title: "Yours", items: users.map((own) => ownItem(session, own)) },
+    ...shippedSections(session, packs),
   ];
   panel.list(grid ? `${TITLE} for ${grid.model}` : TITLE, sections.filter(({ items }) => items.length), { at });
 }

@@ -45,7 +45,7 @@ export class Once {
   }
 
   /**
-   * Loads it in the background, for what can do without.
+   * Loads it in the background, for callers that can do without it.
    * @param {ComfyApi} api
    */
   want(api) {

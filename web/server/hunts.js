@@ -21,13 +21,13 @@ import { listStudies } from "./studies.js";
  * @property {number} total
  * @property {number|null} seconds_left
  *
- * @typedef {object} Study what the page holds of one
+ * @typedef {object} Study what the page holds of a study
  * @property {any} heat as the server gave it last
  * @property {Progress|null} progress null while it is not known to run
  * @property {number} version grows whenever something new can be drawn
  * @property {boolean} loading
- * @property {number} loaded when
- * @property {number} took how long
+ * @property {number} loaded when it was loaded last, in milliseconds of the page
+ * @property {number} took how long that took
  * @property {boolean} again load once more when this loading is done
  */
 
@@ -121,7 +121,7 @@ async function load(name, now = false) {
 
 /**
  * The study to show at a node, loaded when it is first asked for: that of its `study` widget, of the run seen last, of the
- * node's last output, or the one remembered for it. "" where there is none.
+ * node's last output, or the study remembered for it; "" where there is none.
  * @param {string[]} ids the node's, as the server names it
  * @param {string|undefined} shown of the last output
  * @param {string} named in the widget

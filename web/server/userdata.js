@@ -60,7 +60,7 @@ async function readOwn(api, file) {
  */
 export async function taken(api, name) {
   const file = fileName(name);
-  const there = (await files(api)).find((path) => path.toLowerCase() === file.toLowerCase()); // some disks know no case
+  const there = (await files(api)).find((path) => path.toLowerCase() === file.toLowerCase()); // some disks ignore case
   return there === undefined ? null : readOwn(api, there);
 }
 

@@ -33,7 +33,7 @@ export function cellsBetween(grid, from, to) {
 }
 
 /**
- * Puts cells in or out; those that are in keep their own strength.
+ * Adds or removes heads; those that were in the set keep their own strength.
  * @param {HeadSet} heads
  * @param {number[]} keys
  * @param {boolean} add

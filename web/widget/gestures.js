@@ -16,7 +16,7 @@
  * @property {(rectangle: {from: Cell, to: Cell}|null) => void} frame show a rectangle
  * @property {() => Cell|null} cursor the cell that keys act on
  * @property {(cell: Cell) => void} move the cursor
- * @property {() => Partial<ComfyCanvas>} canvas ComfyUI's, for what is not ours: zoom and pan
+ * @property {() => Partial<ComfyCanvas>} canvas ComfyUI's, for zooming and panning
  *
  * @typedef {import("../heads.js").HeadSet} HeadSet
  * @typedef {import("./layout.js").Spot} Spot

@@ -1,9 +1,9 @@
 /**
  * The head grid of one node: a DOM widget that draws what the text widget says and writes text back.
  *
- * It holds no state that counts: heads are in the text widget, a grid chosen by hand in `node.properties`, scores in the
- * study. Everything shown is read anew from there in each frame, and drawn where it differs from what was drawn last; so
- * undo, paste, wires, other packs' scripts and both renderers need no code of their own here.
+ * It keeps no state of its own: the heads are in the text widget, a model chosen by hand in `node.properties`, scores in the
+ * study. All of that is read again in each frame, and drawn where it differs from what was drawn last. So undo, paste, wires,
+ * other packs' scripts and both renderers need no special code here.
  */
 
 import { chain, widgetOf, writeProperty } from "../frontend/nodes.js";
@@ -128,7 +128,7 @@ export class HeadGrid {
     this.heads.seen = seen;
   }
 
-  /** What a run told about a file that does not tell it itself is kept. */
+  /** Keeps the grid that a run told, for a model file that does not tell it. */
   #onRun() {
     const file = modelFile(this.node);
     if (file) remember(gridOf(this.api, file), shownBy(this.node, this.app)?.grid);

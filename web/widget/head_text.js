@@ -14,7 +14,7 @@ const NOTHING = { heads: new Map(), error: "" };
 export class HeadText {
   /** @type {import("./look.js").Look} what the graph around the node says */
   seen = UNSEEN;
-  /** @type {string|null} what a gesture that goes on will write */
+  /** @type {string|null} what a gesture will write when it ends */
   draft = null;
   /** @type {{text: string|null, grid: import("../grid.js").Grid|null, heads: HeadSet, error: string}} the last text that was read */
   #read = { text: null, grid: null, ...NOTHING };
@@ -72,10 +72,10 @@ export class HeadText {
    */
   lock(text) {
     const { elsewhere, misfit } = this.seen;
-    if (this.field === null) return misfit ? `This preset is ${misfit}.` : "The preset's heads, to look at.";
-    if (elsewhere !== null) return "The heads come by wire: shown here, changed there.";
+    if (this.field === null) return misfit ? `This preset is ${misfit}.` : "These are the preset's heads. They cannot be changed here.";
+    if (elsewhere !== null) return "The heads come by wire. They are shown here, and changed where the wire begins.";
     if (this.read(text).error) return this.read(text).error;
-    if (isHandwritten(text)) return "Comments or several lines: the text is shown, and left as it was written.";
+    if (isHandwritten(text)) return "The text has comments or several lines: it is shown, and left as it was written.";
     return "";
   }
 

@@ -69,7 +69,7 @@ function button(text, title, press) {
 }
 
 /**
- * Preset files dropped here are ours; anything else is ComfyUI's.
+ * Takes JSON files that are dropped on the grid, and leaves all others to ComfyUI.
  * @param {HTMLElement} root
  * @param {(files: File[]) => void} drop
  */

@@ -13,8 +13,8 @@ import { isCell } from "./layout.js";
  * @typedef {object} Stroke the pointer's, while its button is down
  * @property {number} id the pointer's
  * @property {HeadSet} before
- * @property {HeadSet} heads as they are to be
- * @property {boolean} add puts in; else takes out. The first cell decides
+ * @property {HeadSet} heads as they will be
+ * @property {boolean} add heads are added, not removed; the first cell decides
  * @property {Spot} from
  * @property {Spot} last
  * @property {boolean} rectangle

@@ -19,7 +19,7 @@ const PAUSE_MS = 400;
 export function wheel(element, target) {
   let rest = 0;
   let timer = 0;
-  /** @type {import("../heads.js").HeadSet|null} as they are to be, while the wheel turns */
+  /** @type {import("../heads.js").HeadSet|null} the heads as they will be, while the wheel turns */
   let turned = null;
 
   const end = () => {
