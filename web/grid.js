@@ -12,8 +12,11 @@
 const MOST = 1000;
 const LETTER = /^[A-GI-KM-Z]$/; // L is any layer, H a head
 
-/** Grids kept before there were segments list the kind of each layer; these two were all that had letters. */
-const LETTERS_BEFORE = { double: "D", single: "S" };
+/**
+ * Grids kept before there were segments list the kind of each layer; these two were all that had letters.
+ * @type {Map<unknown, string>}
+ */
+const LETTERS_BEFORE = new Map([["double", "D"], ["single", "S"]]);
 
 /**
  * Data from anywhere (the server, a study, this browser) as a grid; null where it is none, or too large to be drawn.
@@ -38,19 +41,10 @@ function segmentsOf(kinds) {
   for (const kind of kinds) {
     const last = segments.at(-1);
     if (last && last.kind === kind) last.count++;
-    else segments.push({ kind, letter: letterBefore(kind), count: 1 });
+    else segments.push({ kind, letter: LETTERS_BEFORE.get(kind) ?? null, count: 1 });
   }
   return segments;
 }
-
-/** @param {string} kind */
-const letterBefore = (kind) => Object.entries(LETTERS_BEFORE).find(([name]) => name === kind)?.[1] ?? null;
-
-/**
- * The kind that a letter of head text has always meant, for the error on a grid without it; "" for any other letter.
- * @param {string} letter
- */
-export const kindBefore = (letter) => Object.entries(LETTERS_BEFORE).find(([, known]) => known === letter)?.[0] ?? "";
 
 /** @param {any} value */
 const isCount = (value) => Number.isInteger(value) && value > 0 && value <= MOST;

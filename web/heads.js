@@ -8,7 +8,7 @@
  * @typedef {Map<number, number|null>} HeadSet  `layer * grid.heads + head` -> its own strength in -1..1, or null
  */
 
-import { kindBefore, layersOf, runsOf } from "./grid.js";
+import { layersOf } from "./grid.js";
 
 const MAX_TEXT = 100_000;
 const MAX_NUMBER = 9_999;
@@ -201,21 +201,10 @@ function* cells({ letter, layers, heads, error }, grid) {
  */
 function lettered(letter, first, last, own, grid, error) {
   if (!own.length) {
-    const kind = kindBefore(letter);
-    throw error(kind ? `${grid.model} has no ${kind} layers (${letter}); ${lettersOf(grid)}`
-      : `not a head: ${grid.model} has no layers with the letter ${letter}; ${lettersOf(grid)}`);
+    const letters = new Set(["L", ...grid.segments.flatMap((segment) => segment.letter ?? [])]);
+    throw error(`not a head: ${grid.model} has no blocks called ${letter}; its layers are written ${[...letters].join(" or ")}`);
   }
   if (last < own.length) return;
-  const kind = runsOf(grid).find((run) => run.letter === letter)?.kind;
+  const kind = grid.segments.find((segment) => segment.letter === letter)?.kind;
   throw error(`${grid.model} has no ${kind} block ${Math.max(first, own.length)}; its ${kind} blocks are 0 to ${own.length - 1}`);
-}
-
-/**
- * "its letters are D (double), S (single) and L (any layer)"
- * @param {Grid} grid
- */
-function lettersOf(grid) {
-  const letters = new Map(runsOf(grid).filter(({ letter }) => letter).map(({ letter, kind }) => [letter, kind]));
-  const written = [...letters].map(([letter, kind]) => `${letter} (${kind})`).join(", ");
-  return written ? `its letters are ${written} and L (any layer)` : "its layers are written with L alone";
 }
