@@ -147,9 +147,7 @@ def test_any_segments_and_letters(new_models, tmp_path):
     new_models.settle_alone(1, "L0H1, L1H7, L2H7, L5H5, L14H2, L15H2, L36H7, L37H7, L38H7, L39")
     new_models.page.screenshot(path=tmp_path / "many.png")
     typed(new_models, "D3H5")
-    new_models.says(
-        1, ".hh-note", "many has no blocks called D; its layers are written L or X or M or O"
-    )
+    new_models.says(1, ".hh-note", "many has no blocks called D; its layers are written L or X or M or O")
     typed(new_models, "X12H1")
     new_models.says(1, ".hh-note", "many has no cross block 12; its cross blocks are 0 to 11")
 

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+
 from hosting.locate import ROOT, STORE
 from hosting.lock import only_one
 
