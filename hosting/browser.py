@@ -26,6 +26,9 @@ SETTINGS = {
 }
 
 
+STILL_FRAMES = 20  # for which nothing changes, before the page counts as steady
+
+
 @contextmanager
 def launched(chromium: Path) -> Iterator[Browser]:
     """A browser, for as long as the block lasts; one at a time."""
@@ -99,7 +102,27 @@ def load(page: Page, workflow: dict[str, Any]) -> None:
     """Opens a saved workflow in the page."""
     page.evaluate("(workflow) => window.app.loadGraphData(workflow)", workflow)
     page.wait_for_function("(count) => window.app.graph._nodes.length === count", arg=len(workflow["nodes"]))
-    page.wait_for_timeout(500)
+    steady(page)
+
+
+def steady(page: Page) -> None:
+    """Waits until the page stands still: fonts and pictures are there, and no node, element of a node or view has moved or
+    changed its words for a number of frames."""
+    page.evaluate(
+        """async (frames) => {
+          await document.fonts.ready;
+          const box = (e) => { const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height, e.width, e.height] };
+          let before = '', same = 0;
+          while (same < frames) {
+            await new Promise(requestAnimationFrame);
+            const { ds, canvas } = app.canvas, elements = [...document.querySelectorAll('.dom-widget, [data-node-id], .hh-grid, .hh-grid canvas')];
+            const now = JSON.stringify([ds.scale, [...ds.offset], box(canvas), [...document.images].every((i) => i.complete),
+              app.canvas.graph._nodes.map((n) => [n.id, [...n.pos], [...n.size]]), elements.map((e) => [box(e), e.innerText])]);
+            same = now === before ? same + 1 : 0;
+            before = now;
+          } }""",
+        STILL_FRAMES,
+    )
 
 
 def picture(page: Page, path: Path, scale: float = 0.62) -> None:
@@ -120,7 +143,7 @@ def picture(page: Page, path: Path, scale: float = 0.62) -> None:
         window.app.canvas.setDirty(true, true) }""",
         [(bar + margin) / scale - left, (bar + margin) / scale - top, scale],
     )
-    page.wait_for_timeout(1000)
+    steady(page)
     page.screenshot(
         path=path,
         quality=None if path.suffix == ".png" else 90,

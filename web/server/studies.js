@@ -1,21 +1,31 @@
 /** The studies on disk, and the heads that each round of a hunt had reached. */
 
-/** @returns {Promise<{id: string, changed: number}[]>} newest first */
+import { ask } from "./ask.js";
+
+/** @typedef {{title: string, about: string, heads: string}} Round */
+
+/**
+ * @param {ComfyApi} api
+ * @returns {Promise<{id: string, changed: number}[]>} newest first
+ */
 export async function listStudies(api) {
   const list = await ask(api, "/headhunter/studies");
   return Array.isArray(list) ? list.filter((study) => typeof study?.id === "string") : [];
 }
 
 /**
- * What a hunt has found, round by round.
- * @returns {Promise<{grid: {model: string, layers: number, heads: number}|null, settings: string,
- *   rounds: {title: string, about: string, heads: string}[]}>} no rounds where it is an atlas, or before the first one
+ * The heads that a hunt has chosen, round by round.
+ * @param {ComfyApi} api
+ * @param {string} id
+ * @returns {Promise<{grid: {model: string, layers: number, heads: number}|null, settings: string, rounds: Round[]}>}
+ *   no rounds where it is an atlas, or before the first one
  * @throws {Error} where the study cannot be read; says why
  */
 export async function readRounds(api, id) {
   const study = await ask(api, `/headhunter/studies/${encodeURIComponent(id)}`);
   const report = isObject(study.report) ? study.report : {};
   const { grid, settings } = report;
+  /** @type {Round[]} */
   const rounds = [];
   const heads = texts(report.start?.heads);
   for (const round of Array.isArray(report.rounds) ? report.rounds : []) {
@@ -37,17 +47,16 @@ export async function readRounds(api, id) {
   };
 }
 
-async function ask(api, path) {
-  const response = await api.fetchApi(path);
-  const body = await response.json().catch(() => null);
-  if (!response.ok || body === null) throw new Error(String(body?.error ?? `the server says ${response.status}`));
-  return body;
-}
-
+/** @param {any} measured */
 function gain(measured) {
   const mean = measured?.mean;
   return typeof mean === "number" ? `gain ${mean > 0 ? "+" : ""}${Number(mean.toPrecision(3))}` : "";
 }
 
+/**
+ * @param {any} list
+ * @returns {string[]}
+ */
 const texts = (list) => (Array.isArray(list) ? list.filter((text) => typeof text === "string") : []);
+/** @param {any} value */
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);

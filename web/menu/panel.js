@@ -9,52 +9,30 @@
  * @property {string} [detail] a second, smaller line
  * @property {string} [refused] why it cannot be chosen
  * @property {() => void} [choose] Enter, Space, click
- * @property {() => void} [more] → or the ⋯ beside it: what else can be done
+ * @property {() => void} [more] what else can be done: the button beside it, or the right arrow key
  * @property {boolean} [opens] choosing opens another list (→ does it too)
  * @property {string} [key] finds the item again, to begin there
  *
  * @typedef {{title: string, items: Item[]}} Section
  */
 
-const STYLE = `
-.hh-menu { position: absolute; left: 7px; right: 7px; z-index: 5; display: flex; flex-direction: column; overflow: hidden;
-  box-sizing: border-box; border-radius: 6px; border: 1px solid var(--border-default, var(--border-color, #4e4e4e));
-  background: var(--comfy-menu-bg, #353535); color: var(--input-text, #ddd); font: 12px/1.35 system-ui, sans-serif;
-  box-shadow: 0 4px 14px rgba(0, 0, 0, .45); user-select: none; text-align: left; outline: none; }
-.hh-menu-head { display: flex; gap: 6px; align-items: center; padding: 5px 8px; font-weight: 600; }
-.hh-menu-head span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; unicode-bidi: isolate; }
-.hh-menu-body { overflow: auto; overscroll-behavior: contain; padding: 0 4px 4px; outline: none; }
-.hh-menu h4 { margin: 6px 4px 1px; font: inherit; font-size: 11px; opacity: .65; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.hh-menu-row { display: flex; }
-.hh-menu button { font: inherit; color: inherit; background: transparent; border: 0; border-radius: 4px; padding: 3px 6px; cursor: pointer; }
-.hh-menu-row > button:first-child { flex: 1; min-width: 0; text-align: left; }
-.hh-menu button span, .hh-menu button small { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; unicode-bidi: isolate; }
-.hh-menu button small { opacity: .7; font-size: 11px; }
-.hh-menu button[aria-disabled="true"] { cursor: default; }
-.hh-menu button[aria-disabled="true"] span { opacity: .5; }
-.hh-menu button[aria-disabled="true"] small { white-space: normal; }
-.hh-menu button:hover:not([aria-disabled="true"]), .hh-menu button:focus { background: color-mix(in srgb, var(--input-text, #ddd) 18%, transparent); }
-.hh-menu button:focus-visible { outline: 2px solid #5b7cfa; outline-offset: -2px; }
-.hh-menu p { margin: 4px; overflow-wrap: anywhere; user-select: text; }
-.hh-menu label { display: block; margin: 4px; }
-.hh-menu input:not([type="file"]), .hh-menu textarea { display: block; width: 100%; box-sizing: border-box; margin-top: 2px; padding: 3px 5px;
-  font: inherit; color: var(--input-text, #ddd); background: var(--comfy-input-bg, #222); resize: vertical; user-select: text;
-  border: 1px solid var(--border-default, var(--border-color, #4e4e4e)); border-radius: 4px; }
-.hh-menu-keys { display: flex; gap: 6px; margin: 6px 4px 2px; }
-.hh-menu .hh-menu-keys button { background: color-mix(in srgb, var(--input-text, #ddd) 14%, transparent); padding: 3px 10px; }
-.hh-menu .hh-menu-keys button.hh-main { background: #4263eb; color: #fff; }
-.hh-menu p.hh-wrong { color: var(--error-text, #ff4444); }
-`;
+import { buildForm } from "./form.js";
+import { make } from "./make.js";
+import { STYLE } from "./style.js";
+
 const MIN_HEIGHT = 180;
 const GAP = 4;
 
+/** @type {WeakMap<HTMLElement, Panel>} the open menu of an element */
 const open = new WeakMap();
+/** @type {WeakMap<Element, () => void>} what else can be done at an item's button */
+const moreAt = new WeakMap();
 
 export class Panel {
   /**
    * @param {HTMLElement} button what opened it: it gets the keyboard back
    * @param {HTMLElement} root the element that it lies in; positioned, and holding the button
-   * @param {HTMLElement} [outside] an element that takes presses without taking the keyboard: one there closes the menu too
+   * @param {HTMLElement} [outside] an element that takes presses without taking the keyboard: a press there closes the menu too
    */
   constructor(button, root, outside) {
     this.button = button;
@@ -65,12 +43,15 @@ export class Panel {
     this.body.tabIndex = -1;
     this.element.dataset.captureWheel = "true";
     this.element.append(make("style", "", STYLE), this.head, this.body);
-    for (const name of ["pointerdown", "pointermove", "pointerup"])
+    for (const name of /** @type {const} */ (["pointerdown", "pointermove", "pointerup"]))
       this.element.addEventListener(name, (event) => event.button <= 0 && event.stopPropagation());
     for (const name of ["wheel", "dblclick"]) this.element.addEventListener(name, (event) => event.stopPropagation());
     this.element.addEventListener("keydown", (event) => this.onKey(event));
     this.element.addEventListener("focusout", (event) => this.onLeave(event));
     this.closing = new AbortController();
+    this.switching = false; // what had the keyboard goes: that is not leaving
+    /** @type {(() => void)|null} */
+    this.back = null;
     outside?.addEventListener("pointerdown", () => this.close(), { capture: true, signal: this.closing.signal });
     this.place();
     root.append(this.element);
@@ -79,7 +60,10 @@ export class Panel {
     button.setAttribute("aria-expanded", "true");
   }
 
-  /** The open menu of an element, if there is one. */
+  /**
+   * The open menu of an element, if there is one.
+   * @param {HTMLElement} root
+   */
   static of(root) {
     return open.get(root) ?? null;
   }
@@ -110,7 +94,10 @@ export class Panel {
     this.element.style.maxHeight = `${Math.max(MIN_HEIGHT, Math.min(room, this.root.clientHeight - 2 * GAP))}px`;
   }
 
-  /** A line while something is fetched. */
+  /**
+   * A line while something is fetched.
+   * @param {string} title
+   */
   wait(title) {
     this.fill(title, [make("p", "", "…")], null);
     this.body.setAttribute("aria-busy", "true");
@@ -120,7 +107,7 @@ export class Panel {
   /**
    * @param {string} title
    * @param {Section[]} sections
-   * @param {{back?: () => void, at?: string}} [options] `back`: ← goes there; `at`: the key of the item to begin at
+   * @param {{back?: (() => void)|null, at?: string}} [options] `back`: where the left arrow key goes; `at`: the key of the item to begin at
    */
   list(title, sections, { back = null, at = "" } = {}) {
     const rows = sections.map(({ title: heading, items }, index) => {
@@ -144,6 +131,7 @@ export class Panel {
 
   serial = Math.random().toString(36).slice(2);
 
+  /** @param {Item} item */
   row(item) {
     const row = make("div", "hh-menu-row");
     const button = make("button");
@@ -158,16 +146,17 @@ export class Panel {
     if (item.refused) button.setAttribute("aria-disabled", "true");
     if (item.opens || item.more) button.setAttribute("aria-haspopup", "menu");
     button.addEventListener("click", () => !item.refused && item.choose?.());
-    button.more = item.more ?? (item.opens && !item.refused ? item.choose : null);
+    const more = item.more ?? (item.opens && !item.refused ? item.choose : undefined);
+    if (more) moreAt.set(button, more);
     row.append(button);
     if (item.more) {
-      const more = make("button", "", "⋯");
-      more.type = "button";
-      more.tabIndex = -1;
-      more.title = "Rename, delete, export";
-      more.setAttribute("aria-label", `${item.label}: more`);
-      more.addEventListener("click", item.more);
-      row.append(more);
+      const dots = make("button", "", "⋯");
+      dots.type = "button";
+      dots.tabIndex = -1;
+      dots.title = "Rename, delete, export";
+      dots.setAttribute("aria-label", `${item.label}: more`);
+      dots.addEventListener("click", item.more);
+      row.append(dots);
     }
     return row;
   }
@@ -175,53 +164,24 @@ export class Panel {
   /**
    * A question with answers, and fields where there are some.
    * @param {string} title
-   * @param {{text?: string, fields?: {name: string, label: string, value?: string, lines?: number, most?: number}[], ok: string,
-   *   back: () => void, submit: (values: Record<string, string>) => void|Promise<void>}} form what `submit` throws is shown, and the form stays
+   * @param {import("./form.js").Question} question
    */
-  form(title, { text = "", fields = [], ok, back, submit }) {
-    const form = make("form");
-    if (text) form.append(make("p", "", text));
-    const inputs = fields.map(({ name, label, value = "", lines = 1, most = 200 }) => {
-      const input = make(lines > 1 ? "textarea" : "input");
-      Object.assign(input, { name, value, maxLength: most, autocomplete: "off", spellcheck: false });
-      if (lines > 1) input.rows = lines;
-      const line = make("label", "", label);
-      line.append(input);
-      form.append(line);
-      return input;
-    });
-    const wrong = make("p", "hh-wrong");
-    wrong.setAttribute("role", "alert");
-    const keys = make("div", "hh-menu-keys");
-    const yes = make("button", "hh-main", ok);
-    yes.type = "submit";
-    const no = make("button", "", "Cancel");
-    no.type = "button";
-    no.addEventListener("click", back);
-    keys.append(yes, no);
-    form.append(wrong, keys);
-    let busy = false; // not `disabled`: the button would lose the keyboard
-    form.addEventListener("submit", async (event) => {
-      event.preventDefault();
-      if (busy) return;
-      busy = true;
-      wrong.textContent = "";
-      try {
-        await submit(Object.fromEntries(inputs.map((input) => [input.name, input.value])));
-      } catch (error) {
-        wrong.textContent = error.message;
-      }
-      busy = false;
-    });
-    this.fill(title, [form], back);
+  form(title, question) {
+    const { form, first } = buildForm(question);
+    this.fill(title, [form], question.back);
     this.body.removeAttribute("role");
     this.body.setAttribute("aria-label", title);
-    this.focus(inputs[0] ?? yes);
-    inputs[0]?.select();
+    this.focus(first);
+    if (first instanceof HTMLInputElement || first instanceof HTMLTextAreaElement) first.select();
   }
 
+  /**
+   * @param {string} title
+   * @param {Node[]} content
+   * @param {(() => void)|null} back
+   */
   fill(title, content, back) {
-    this.switching = true; // what had the keyboard goes: that is not leaving
+    this.switching = true;
     this.back = back;
     this.head.replaceChildren();
     if (back) {
@@ -238,54 +198,52 @@ export class Panel {
     this.body.scrollTop = 0;
   }
 
+  /** @param {HTMLElement} element */
   focus(element) {
     element.focus({ preventScroll: element === this.body });
     this.switching = false;
   }
 
+  /** @returns {HTMLElement[]} */
   items() {
-    return [...this.body.querySelectorAll('[role="menuitem"]')];
+    return [...this.body.querySelectorAll('[role="menuitem"]')].filter((item) => item instanceof HTMLElement);
   }
 
+  /** @param {KeyboardEvent} event */
   onKey(event) {
     event.stopPropagation(); // no key pressed in here is a shortcut of the graph
     if (event.key === "Escape") return event.preventDefault(), this.cancel();
-    const current = event.target.closest('[role="menuitem"]');
-    if (!current) {
+    const current = event.target instanceof Element ? event.target.closest('[role="menuitem"]') : null;
+    if (!(current instanceof HTMLElement)) {
       if (event.key === "ArrowLeft" && event.target === this.body) this.back?.();
       return;
     }
     const items = this.items();
     const at = items.indexOf(current);
-    const go = (index) => items[(index + items.length) % items.length].focus();
+    const go = (/** @type {number} */ index) => items[(index + items.length) % items.length].focus();
+    /** @type {Record<string, () => void>} */
     const moves = {
       ArrowDown: () => go(at + 1),
       ArrowUp: () => go(at - 1),
       Home: () => go(0),
       End: () => go(-1),
-      ArrowRight: () => current.more?.(),
+      ArrowRight: () => moreAt.get(current)?.(),
       ArrowLeft: () => this.back?.(),
       Tab: () => this.cancel(),
     };
     if (moves[event.key]) return event.preventDefault(), moves[event.key]();
     if (event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey) {
       const next = [...items.slice(at + 1), ...items.slice(0, at + 1)];
-      next.find((item) => item.textContent.toLowerCase().startsWith(event.key.toLowerCase()))?.focus();
+      next.find((item) => item.textContent?.toLowerCase().startsWith(event.key.toLowerCase()))?.focus();
     }
   }
 
+  /** @param {FocusEvent} event */
   onLeave(event) {
-    const to = event.relatedTarget;
+    const to = event.relatedTarget instanceof Node ? event.relatedTarget : null;
     if (this.switching || this.element.contains(to) || to === this.button) return;
     if (!to && !document.hasFocus()) return; // another window, such as the file dialog
     if (!to && this.element.contains(document.activeElement)) return;
     this.close();
   }
-}
-
-function make(tag, className = "", text = "") {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text) made.textContent = text;
-  return made;
 }
