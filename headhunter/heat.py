@@ -13,6 +13,13 @@ import torch
 from .scoring.combine import spreads
 from .study import Study
 
+NUMBER = (int, float)
+ABOUT = {
+    "grid?": (dict, type(None)),
+    "scorers?": [{"name": str, "unit": NUMBER, "weight": NUMBER}],
+}
+REPORT = {"rounds?": [{"round": int, "chosen": [str]}]}
+
 
 def heat_of(study: Study) -> dict[str, Any]:
     """As JSON data:
@@ -20,12 +27,13 @@ def heat_of(study: Study) -> dict[str, Any]:
         {grid, scorers, baseline, rounds: [{round, chosen: [head text], heads: {head text: [score, pairs, preview]}}]}
 
     score: mean over the pairs scored so far, minus the baseline's on the same pairs; of several scorers the combined score
-    (DESIGN 5b); null where there is none (an atlas). preview: a number for the preview route, or null. baseline: the mean
+    (scoring/combine.py); null where there is none (an atlas). preview: a number for the preview route, or null. baseline: the mean
     raw score of the unguided pictures, null before it is known and for several scorers.
     """
-    about = study.get("about") or {}
-    report = study.get("report") or {}
-    factors = _factors(study, about.get("scorers") or [])
+    about = study.shaped("about", ABOUT)
+    report = study.shaped("report", REPORT)
+    scorers = about.get("scorers", [])
+    factors = _factors(study, scorers)
     rounds: dict[int, dict[str, list[Any]]] = {}
     for number, head, scorer, difference, pairs in study.differences():
         entry = rounds.setdefault(number, {}).setdefault(head, [0.0, pairs, None])
@@ -37,10 +45,11 @@ def heat_of(study: Study) -> dict[str, Any]:
         rounds.setdefault(preview["round"], {}).setdefault(preview["head"], [None, 0, None])[2] = preview["number"]
     chosen = {round["round"]: round["chosen"] for round in report.get("rounds", [])}
     baseline = study.baseline(0) if len(factors) == 1 else []
+    mean = sum(baseline) / len(baseline) if baseline else None
     return {
         "grid": about.get("grid"),
-        "scorers": [scorer["name"] for scorer in about.get("scorers") or []],
-        "baseline": sum(baseline) / len(baseline) if baseline else None,
+        "scorers": [scorer["name"] for scorer in scorers],
+        "baseline": mean if mean is not None and math.isfinite(mean) else None,
         "rounds": [
             {
                 "round": number,
@@ -57,9 +66,12 @@ def _factors(study: Study, scorers: list[dict[str, Any]]) -> list[float]:
     if len(scorers) < 2:
         return [1.0]
     baseline = [study.baseline(index) for index in range(len(scorers))]
-    if not all(baseline):
+    if not all(baseline) or not all(0 < scorer["unit"] for scorer in scorers):
         return []
-    scale = spreads(torch.tensor(baseline), [scorer["unit"] for scorer in scorers]).tolist()
+    # One by one: a broken picture may have no score of one scorer.
+    scale = [
+        spreads(torch.tensor([one]), [scorer["unit"]]).item() for one, scorer in zip(baseline, scorers, strict=True)
+    ]
     return [scorer["weight"] / one for scorer, one in zip(scorers, scale, strict=True)]
 
 

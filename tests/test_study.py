@@ -19,7 +19,7 @@ IDENTITY = {
     "pairs": [{"text": "a, b", "seed": 5}],
     "scorers": [{"name": "one"}, {"name": "two"}],
 }
-STUDY_FILE = Path(__file__).parent.parent / "headhunter" / "study.py"
+ROOT = Path(__file__).parent.parent
 
 
 def row(heads: str, *scores: float, **rest) -> Row:
@@ -64,7 +64,7 @@ def test_a_study_has_one_writer_and_many_readers(tmp_path):
     path = tmp_path / "a.sqlite"
     with open_study(path, IDENTITY) as study:
         study.add([row("L1", 1.0)])
-        code = f"import sys; sys.path.insert(0, {str(STUDY_FILE.parent)!r}); import study; study.open_study(study.Path({str(path)!r}), {IDENTITY!r})"
+        code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from headhunter import study; study.open_study(study.Path({str(path)!r}), {IDENTITY!r})"
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert other.returncode != 0 and "in use by another hunt" in other.stderr and str(os.getpid()) in other.stderr
         with read_study(path) as reader:
@@ -77,8 +77,8 @@ def test_kill_9_at_any_moment(tmp_path, delay):
     """A process writes chunks of 50 rows without end and is killed; what it said was written is there, whole chunks only."""
     path = tmp_path / "a.sqlite"
     code = textwrap.dedent(f"""
-        import sys; sys.path.insert(0, {str(STUDY_FILE.parent)!r})
-        from study import Row, open_study
+        import sys; sys.path.insert(0, {str(ROOT)!r})
+        from headhunter.study import Row, open_study
         from pathlib import Path
         study = open_study(Path({str(path)!r}), {IDENTITY!r})
         chunk = 0
