@@ -89,7 +89,7 @@ def score_rows(score_one: Callable[[Tensor, str], Tensor], images: Tensor, texts
     for row, text in enumerate(texts):
         image = images[row : row + 1]
         score = score_one(image, text) if torch.isfinite(image).all() else torch.tensor(math.nan)
-        scores.append(score.to(images.device).float().reshape(()))
+        scores.append(score.float().to(images.device).reshape(()))  # not every device has float64
     return torch.stack(scores)
 
 

@@ -184,7 +184,7 @@ class Attribution:
             part.score(picture, [text])
         with gradients():
             pixels = picture.clone().requires_grad_()
-            scores = [part.score(pixels, [text]).double().sum() for part, _ in self.parts]
+            scores = [part.score(pixels, [text]).cpu().double().sum() for part, _ in self.parts]
             blind = [part.name for (part, _), one in zip(self.parts, scores, strict=True) if not one.requires_grad]
             if blind:
                 raise AttributionError(
