@@ -31,7 +31,7 @@ from ...scoring.pooling import PREFIX, AttentionPool, attention_pool
 from ..gradients import Ordinary
 from .files import read_weights
 
-COMFY = Path(comfy.clip_vision.__file__).parent
+COMFY = Path(inspect.getfile(ClipVisionModel)).parent
 VISION_CONFIGS = tuple(
     COMFY / f"clip_vision_{name}.json"
     for name in ("config_vitl", "config_vitl_336", "config_h", "config_g", "siglip_384", "siglip_512")
