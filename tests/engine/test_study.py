@@ -19,7 +19,7 @@ IDENTITY = {
     "pairs": [{"text": "a, b", "seed": 5}],
     "scorers": [{"name": "one"}, {"name": "two"}],
 }
-STUDY_FILE = Path(__file__).parent.parent / "headhunter" / "study.py"
+STUDY_FILE = Path(__file__).parent.parent.parent / "headhunter" / "study.py"
 
 
 def row(heads: str, *scores: float, **rest) -> Row:
