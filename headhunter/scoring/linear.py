@@ -1,7 +1,7 @@
 """Linear heads on image embeddings: score = w . x + b, x the L2-normalised embedding.
 
 The LAION aesthetic predictors have no activation between their layers, so any chain of them is one vector and one
-number: W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2) (reference/scoring.md 1.4).
+number: W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Read-only routes for the page (DESIGN 5b): the grid of a checkpoint, the shipped presets, the studies, a study's report,
+"""Read-only routes for the page (docs/design.md): the grid of a checkpoint, the shipped presets, the studies, a study's report,
 scores and previews.
 
 Names are looked up in ComfyUI's own lists; a path is never taken.
