@@ -202,7 +202,7 @@ class Attribution:
             return _pull(decoded, [start], by_pixels)[0]
 
     def _shares(self) -> list[float]:
-        """What each scorer counts in the hunt's score: DESIGN 5b; 1 for a single scorer, whose own score it is."""
+        """What each scorer counts in the hunt's score (docs/design.md); 1 for a single scorer, whose own score it is."""
         if len(self.parts) == 1:
             return [1.0]
         baseline = [self.study.scores("", pair) for pair in range(len(self.pairs))]

@@ -1,6 +1,6 @@
 """Loads scoring models from files and runs them through ComfyUI's own image and text towers.
 
-One file, in transformers' CLIPModel layout or in open_clip's, gives both towers (reference/scoring.md section 1). ComfyUI moves
+One file, in transformers' CLIPModel layout or in open_clip's, gives both towers. ComfyUI moves
 them in and out of graphics memory. One picture is encoded at a time, so that no score depends on its batch-mates.
 """
 

@@ -23,7 +23,7 @@ IDENTITY = {
     "pairs": [{"text": "a, b", "seed": 5}],
     "scorers": [{"name": "one"}, {"name": "two"}],
 }
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 
 
 def row(heads: str, *scores: float, **rest) -> Row:
