@@ -28,7 +28,7 @@ MAX_NUMBER = 9_999
 _TOKEN = re.compile(r"#[^\r\n]*|[^\s,#]+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _ITEM = re.compile(
-    r"(?:(?P<all>\*)|(?P<letter>[LDS])(?P<layer>[0-9]+)(?:-(?P<layer_end>[0-9]+))?"
+    r"(?:(?P<all>\*)|(?P<letter>[A-GI-Z])(?P<layer>[0-9]+)(?:-(?P<layer_end>[0-9]+))?"
     r"(?:H(?:(?P<every>\*)|(?P<head>[0-9]+)(?:-(?P<head_end>[0-9]+))?))?)(?:@(?P<strength>.*))?",
     re.IGNORECASE | re.DOTALL,
 )

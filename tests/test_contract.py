@@ -47,7 +47,8 @@ class Subject:
 
 
 @pytest.fixture(params=tiny.FAMILIES)
-def subject(request):
+def subject(request, monkeypatch):
+    tiny.honour_boolean_masks(monkeypatch)
     return Subject(request.param)
 
 

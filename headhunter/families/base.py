@@ -79,6 +79,9 @@ class Family:
     """Its attention is not given what a block is given: it is reached by the block's number in the transformer options, no
     block is replaced, and the picture's rows alone are perturbed, whose attention is one call in each block."""
 
+    adds_in_place: ClassVar[bool] = False
+    """Its blocks add to parts of their input in place, after a norm has read it: a gradient needs copies there."""
+
     # The loaded transformer.
 
     def heads(self, network: Any) -> int:

@@ -28,6 +28,7 @@ class QwenImage21(Family):
         ),
     )
     indexed = True
+    adds_in_place = True
 
     def heads(self, network: Any) -> int:
         return network.transformer_blocks[0].attn.heads

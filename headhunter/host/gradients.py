@@ -25,19 +25,29 @@ _IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+_NORMS = frozenset({"layer_norm", "rms_norm"})
+
+
 class Ordinary(TorchFunctionMode):
     """While it is entered, operations see ordinary tensors without gradients in place of inference tensors and weights.
 
     kept: for these, or all, `a += b` gives a new tensor: FLUX's blocks and vision towers add to what a backward pass needs.
+    norms_copy: norms work on a copy of their input, since what follows adds to it in place.
     through_rounding: the gradient of rounding to 8 bits is 1, not 0 (arXiv 1308.3432), so that it passes a vision tower's
     preprocessing.
     """
 
-    def __init__(self, kept: Sequence[Tensor] | Literal["all"] = (), through_rounding: bool = False):
+    def __init__(
+        self,
+        kept: Sequence[Tensor] | Literal["all"] = (),
+        through_rounding: bool = False,
+        norms_copy: bool = False,
+    ):
         super().__init__()
         self.all = kept == "all"
         self.kept = [] if kept == "all" else list(kept)
         self.through_rounding = through_rounding
+        self.norms_copy = norms_copy
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
         name = getattr(func, "__name__", "")
@@ -49,6 +59,8 @@ class Ordinary(TorchFunctionMode):
             return result
         args = tuple(_ordinary(value) for value in args)
         kwargs = {key: _ordinary(value) for key, value in (kwargs or {}).items()}
+        if self.norms_copy and name in _NORMS:
+            return func(args[0].clone(), *args[1:], **kwargs)
         if self.through_rounding and name == "round":
             return args[0] + (func(*args, **kwargs) - args[0]).detach()
         return func(*args, **kwargs)

@@ -6,12 +6,13 @@ The sizes are small but keep what the real models have: several heads, grouped k
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import comfy.ldm.wan.vae
 import comfy.model_patcher
 import comfy.sd
 import comfy.supported_models
-import comfy.taesd.taesd
+import comfy.utils
 import torch
 from comfy.ldm.chroma.model import ChromaParams
 from comfy.ldm.flux.model import FluxParams
@@ -20,6 +21,7 @@ from .sampling import CONTEXT, POOLED
 
 torch.set_num_threads(1)  # models this small gain nothing from more, and lose much beside another process
 
+DEMO_VAE = Path(__file__).resolve().parents[2] / "demo" / "models" / "vae" / "headhunter_demo_vae.safetensors"
 QK_NORMS = (
     "ln_q",
     "ln_k",
@@ -199,15 +201,12 @@ def video_vae(seed: int = 0) -> comfy.sd.VAE:
     )
 
 
-def picture_vae(channels: int, seed: int = 0) -> comfy.sd.VAE:
-    """A small VAE of random weights for latents of any number of channels."""
-    torch.manual_seed(seed)
-    weights = {
-        f"taesd_{part}.{name}": torch.randn(weight.shape)
-        * (1 / max(1, weight[0].numel()) ** 0.5 if weight.ndim > 1 else 0.1)
-        for part in ("encoder", "decoder")
-        for name, weight in getattr(comfy.taesd.taesd.TAESD(latent_channels=channels), f"taesd_{part}")
-        .state_dict()
-        .items()
-    }
-    return comfy.sd.VAE(sd=weights | {"vae_scale": torch.tensor(1.0), "vae_shift": torch.tensor(0.0)})
+def picture_vae(channels: int) -> comfy.sd.VAE:
+    """The demo's trained VAE, its first and last convolution widened to latents of `channels` channels."""
+    weights = comfy.utils.load_torch_file(str(DEMO_VAE))
+    share = channels // 16
+    weights["taesd_decoder.1.weight"] = weights["taesd_decoder.1.weight"].repeat(1, share, 1, 1) / share**0.5
+    last = max(int(name.split(".")[1]) for name in weights if name.startswith("taesd_encoder."))
+    for name in (f"taesd_encoder.{last}.weight", f"taesd_encoder.{last}.bias"):
+        weights[name] = weights[name].repeat(share, *[1] * (weights[name].ndim - 1))
+    return comfy.sd.VAE(sd=weights)

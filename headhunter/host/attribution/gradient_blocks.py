@@ -76,8 +76,11 @@ class GradientBlock:
         extra = extra | {"original_block": original}
 
         def run() -> dict[str, Tensor]:
-            with Ordinary(kept=[args[name] for name in ("img", "txt") if args.get(name) is not None]):
-                return self.previous(args, extra) if self.previous else extra["original_block"](args)
+            copied = self.family.adds_in_place
+            given = args | {"img": args["img"].clone()} if copied else args
+            kept = [given[name] for name in ("img", "txt") if given.get(name) is not None]
+            with Ordinary(kept=kept, norms_copy=copied):
+                return self.previous(given, extra) if self.previous else extra["original_block"](given)
 
         if not torch.is_grad_enabled() or not self.checkpointed:
             return run()
