@@ -28,7 +28,7 @@ MAX_NUMBER = 9_999
 _TOKEN = re.compile(r"#[^\r\n]*|[^\s,#]+")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _ITEM = re.compile(
-    r"(?:(?P<all>\*)|(?P<letter>[LDS])(?P<layer>[0-9]+)(?:-(?P<layer_end>[0-9]+))?"
+    r"(?:(?P<all>\*)|(?P<letter>[A-GI-Z])(?P<layer>[0-9]+)(?:-(?P<layer_end>[0-9]+))?"
     r"(?:H(?:(?P<every>\*)|(?P<head>[0-9]+)(?:-(?P<head_end>[0-9]+))?))?)(?:@(?P<strength>.*))?",
     re.IGNORECASE | re.DOTALL,
 )
@@ -132,7 +132,7 @@ OPERATIONS: dict[str, Callable[[HeadSet, HeadSet], HeadSet]] = {
 
 
 class Item(NamedTuple):
-    """One item as written. `letter`: L, D, S, or "" for `*`. Ranges are inclusive; `heads` None is the whole layer.
+    """One item as written. `letter`: L, a letter of the grid's (FLUX: D and S), or "" for `*`. Ranges are inclusive; `heads` None is the whole layer.
 
     `source`: the whole text; `start`: where in it the item begins.
     """
@@ -153,9 +153,10 @@ class Item(NamedTuple):
         for first, segment in grid.numbered():
             if segment.letter == self.letter:
                 return first, segment
-        letters = ["L", *(segment.letter for segment in grid.segments if segment.letter)]
+        letters = dict.fromkeys(["L", *(segment.letter for segment in grid.segments if segment.letter)])
         raise self.error(
-            f"{grid.model} has no blocks called {self.letter}; its layers are written {' or '.join(letters)}"
+            f"not a head: {grid.model} has no blocks called {self.letter}; "
+            f"its layers are written {' or '.join(letters)}"
         )
 
     def on(self, grid: Grid) -> tuple[range, range]:

@@ -58,7 +58,7 @@ STRENGTHS = ["0.5", "-0.25", ".5", "0", "-0", "1", "0.125"]
 WILD = st.text(st.sampled_from("LDSHldsh0123456789-*@.,# \n\r\t\x1c\x85\ufeff\u2028x\U0001f600"), max_size=30)
 ANY_TEXT = st.one_of(
     texts(items("LLLDSldsX", 6, 5, STRENGTHS)),
-    texts(items("LLDS", 60, 50, STRENGTHS)),
+    texts(items("LLDSdX", 60, 50, STRENGTHS)),
     texts(items("L", 12_000, 12_000, ["2", "0.5", "0.0001", "x"]) | WILD, 4),
     WILD,
 )
