@@ -132,9 +132,9 @@ OPERATIONS: dict[str, Callable[[HeadSet, HeadSet], HeadSet]] = {
 
 
 class Item(NamedTuple):
-    """One item as written. `letter`: L, a letter of the grid's (FLUX: D and S), or "" for `*`. Ranges are inclusive; `heads` None is the whole layer.
+    """One item as written. `letter`: L, a letter of the grid's (FLUX: D and S), or "" for `*`. Ranges are inclusive.
 
-    `source`: the whole text; `start`: where in it the item begins.
+    `heads`: None for the whole layer. `source`: the whole text; `start`: where in it the item begins.
     """
 
     letter: str

@@ -50,7 +50,12 @@ export function parse(text, grid) {
     if (item.strength === null) continue;
     const alike = byStrength.get(item.strength) ?? 0n;
     const clash = cells & strong & ~alike;
-    if (clash) throw contradiction(item, clash, byStrength, grid);
+    if (clash) {
+      const key = bits(clash)[0];
+      const own = [...byStrength].find(([, some]) => (some >> BigInt(key)) & 1n)?.[0] ?? 0;
+      const head = `L${Math.floor(key / grid.heads)}H${key % grid.heads}`;
+      throw item.error(`${head} already has the strength ${number(own)}; one head has one strength`);
+    }
     strong |= cells;
     byStrength.set(item.strength, alike | cells);
   }
@@ -60,30 +65,10 @@ export function parse(text, grid) {
 }
 
 /**
- * The error where an item gives heads a second strength.
- * @param {Item} item
- * @param {bigint} clash those heads
- * @param {Map<number, bigint>} byStrength
- * @param {Grid} grid
- */
-function contradiction(item, clash, byStrength, grid) {
-  const first = clash & -clash;
-  const key = bits(first)[0];
-  const own = [...byStrength].find(([, cells]) => cells & first)?.[0] ?? 0;
-  const head = `L${Math.floor(key / grid.heads)}H${key % grid.heads}`;
-  return item.error(`${head} already has the strength ${number(own)}; one head has one strength`);
-}
-
-/**
  * Which bits of a number are set, from the lowest.
  * @param {bigint} cells
  */
-function bits(cells) {
-  const digits = cells.toString(2);
-  const set = [];
-  for (let bit = 0; bit < digits.length; bit++) if (digits[digits.length - 1 - bit] === "1") set.push(bit);
-  return set;
-}
+const bits = (cells) => [...cells.toString(2)].reverse().flatMap((digit, bit) => (digit === "1" ? bit : []));
 
 /**
  * The canonical text: sorted, one item a run of heads in one layer with one strength; `L9` a layer, `*` all.
