@@ -275,10 +275,10 @@ class Cells:
 
     def strengths(self) -> dict[int, float | None]:
         """Strength, or None, of every cell that is in, by the cell's bit; not sorted."""
-        found: dict[int, float | None] = dict.fromkeys(_bits(self.inside & ~self.strong))
+        strengths: dict[int, float | None] = dict.fromkeys(_bits(self.inside & ~self.strong))
         for strength, cells in self.by.items():
-            found |= dict.fromkeys(_bits(cells), strength)
-        return found
+            strengths |= dict.fromkeys(_bits(cells), strength)
+        return strengths
 
 
 def _bits(number: int) -> Iterator[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -79,7 +80,7 @@ def test_any_text_is_read_or_refused_at_its_place(text, grid):
         assert parse(format_heads(heads, grid), grid) == heads
     assert canonical(format_heads(heads, grid), grid) == format_heads(heads, grid)
     # Order never matters.
-    lines = [line.split("#")[0].replace(",", " ").split() for line in text.splitlines()]
+    lines = [line.split("#")[0].replace(",", " ").split() for line in re.split("[\r\n]", text)]
     words = [word for line in lines for word in line]
     random.Random(0).shuffle(words)
     assert parse(" ".join(words), grid) == heads

@@ -1,4 +1,4 @@
-"""What a scorer is (DESIGN 5b), and what all scorers share: checked inputs, one image at a time, a stable key."""
+"""What a scorer is (docs/design.md), and what all scorers share: checked inputs, one image at a time, a stable key."""
 
 from __future__ import annotations
 

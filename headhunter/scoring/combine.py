@@ -1,4 +1,4 @@
-"""Combining scorers so that weights mean what they say (DESIGN 5b).
+"""Combining scorers so that weights mean what they say (docs/design.md).
 
     combined = sum_i w_i (score_i - baseline_i(pair)) / s_i
 
