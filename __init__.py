@@ -2,6 +2,8 @@
 
 import importlib.util
 import logging
+import os
+import re
 import sys
 
 NEEDED = (0, 3, 64)
@@ -49,6 +51,12 @@ def _calls_override() -> bool:
         return False
 
 
+def _unserved() -> str | None:
+    """The name of this folder where ComfyUI does not serve what the page needs from it, None where it does."""
+    folder = os.path.basename(os.path.dirname(os.path.abspath(__file__)))
+    return None if re.fullmatch(r"[A-Za-z0-9._~-]+", folder) else folder
+
+
 _problem = _found()
 if _problem is None:
     WEB_DIRECTORY = "./web"
@@ -58,6 +66,13 @@ if _problem is None:
         from .nodes import HeadHunterExtension
 
         return HeadHunterExtension()
+
+    if _unserved():
+        logging.warning(
+            "HeadHunter: from a folder called %r ComfyUI does not serve the page's part, so its nodes come without their "
+            "head grid. Rename the folder in custom_nodes to headhunter and start again.",
+            _unserved(),
+        )
 else:
     _needed = ".".join(map(str, NEEDED))
     logging.error("HeadHunter needs ComfyUI %s or newer and found %s: its nodes are not loaded.", _needed, _problem)

@@ -1,6 +1,6 @@
 """What one SoftPAG node adds (a group), and how predictions are mixed.
 
-Equation 5 of the paper, with CFG as in its SD3 pipeline (reference/method.md 1.2), summed over groups:
+Equation 5 of the paper, with CFG as in its SD3 pipeline, summed over groups:
 
     prediction = uncond + cfg (cond - uncond) + sum_g w_g (cond - perturbed_g)
 

@@ -13,6 +13,13 @@ import torch
 from .scoring.combine import spreads
 from .study import Study
 
+NUMBER = (int, float)
+ABOUT = {
+    "grid?": (dict, type(None)),
+    "scorers?": [{"name": str, "unit": NUMBER, "weight": NUMBER}],
+}
+REPORT = {"rounds?": [{"round": int, "chosen": [str]}]}
+
 
 def heat_of(study: Study) -> dict[str, Any]:
     """As JSON data:
@@ -24,9 +31,10 @@ def heat_of(study: Study) -> dict[str, Any]:
     preview: a number for the preview route, or null. baseline: the mean raw score of the unguided pictures, null before
     it is known and for several scorers.
     """
-    about = study.get("about") or {}
-    report = study.get("report") or {}
-    factors = _factors(study, about.get("scorers") or [])
+    about = study.shaped("about", ABOUT)
+    report = study.shaped("report", REPORT)
+    scorers = about.get("scorers", [])
+    factors = _factors(study, scorers)
     rounds: dict[int, dict[str, list[Any]]] = {}
     for number, head, scorer, difference, pairs in study.differences():
         entry = rounds.setdefault(number, {}).setdefault(head, [0.0, pairs, None])
@@ -44,10 +52,11 @@ def heat_of(study: Study) -> dict[str, Any]:
         rounds.setdefault(preview["round"], {}).setdefault(preview["head"], [None, 0, None])[2] = preview["number"]
     chosen = {round["round"]: round["chosen"] for round in report.get("rounds", [])}
     baseline = study.baseline(0) if len(factors) == 1 else []
+    mean = sum(baseline) / len(baseline) if baseline else None
     return {
         "grid": about.get("grid"),
-        "scorers": [scorer["name"] for scorer in about.get("scorers") or []],
-        "baseline": _short(sum(baseline) / len(baseline)) if baseline else None,
+        "scorers": [scorer["name"] for scorer in scorers],
+        "baseline": _short(mean),
         "rounds": [
             {
                 "round": number,
@@ -65,6 +74,8 @@ def _factors(study: Study, scorers: list[dict[str, Any]]) -> list[float]:
         return [1.0]
     baseline = [study.baseline(index) for index in range(len(scorers))]
     if not all(baseline) or len({len(scores) for scores in baseline}) > 1:
+        return []
+    if not all(scorer["unit"] > 0 for scorer in scorers):
         return []
     scale = spreads(torch.tensor(baseline), [scorer["unit"] for scorer in scorers]).tolist()
     return [scorer["weight"] / spread for scorer, spread in zip(scorers, scale, strict=True)]

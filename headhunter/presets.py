@@ -1,4 +1,4 @@
-"""Preset files (DESIGN section 7): named groups with their model and source. Read strictly, as untrusted input."""
+"""Preset files (docs/design.md, Files): named groups with their model and source. Read strictly, as untrusted input."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .grid import Grid
-from .guidance import Group
+from .guidance import SCALE_RANGE, Group
 from .heads import HeadTextError, canonical, parse_items
 
 FORMAT = "headhunter-preset/1"
@@ -57,7 +57,8 @@ class Preset:
 
     def amplified(self, amount: float) -> tuple[Group, ...]:
         """The groups with their scales times `amount` (0..10), kept within what a scale may be."""
-        return tuple(replace(group, scale=max(-20.0, min(100.0, group.scale * amount))) for group in self.groups)
+        low, high = SCALE_RANGE
+        return tuple(replace(group, scale=max(low, min(high, group.scale * amount))) for group in self.groups)
 
 
 def read_preset(path: Path) -> Preset:

@@ -6,33 +6,39 @@ most the chunk in flight; a lock file with its owner, so that two hunts never mi
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
-import socket
+import platform
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-FORMAT = "headhunter-study/1"
+from . import study_file
+from .study_file import (
+    FORMAT,
+    TABLES,
+    Damaged,
+    Kind,
+    NoStudy,
+    StudyError,
+    is_count,
+    is_picture,
+    is_score,
+    is_text,
+    misfit,
+    read_json,
+)
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS study(name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS scores(
-    heads TEXT NOT NULL, pair INTEGER NOT NULL, scorer INTEGER NOT NULL, value REAL,
-    round INTEGER NOT NULL, head TEXT NOT NULL, PRIMARY KEY(heads, pair, scorer)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS pictures(
-    number INTEGER PRIMARY KEY, heads TEXT NOT NULL, pair INTEGER NOT NULL, kind TEXT NOT NULL,
-    round INTEGER NOT NULL, head TEXT NOT NULL, data BLOB NOT NULL, UNIQUE(heads, pair, kind));
-"""
+__all__ = ["FORMAT", "NoStudy", "Row", "Study", "StudyError", "differences", "open_study", "read_study"]
 
-
-class StudyError(RuntimeError):
-    """A study that cannot be opened or written; says which file, why, and what to do."""
+KEPT = "The scores so far are kept"
+AGAIN = "queue the same hunt again: it goes on where it was"
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,20 @@ class Row:
 
 
 class Study:
-    """An open study. Use `open_study`; close it, or use it as a context manager."""
+    """An open study. Use `open_study`; close it, or use it as a context manager.
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: IO[str] | None):
+    One that can only be read, since its folder cannot be written, takes no new scores; what it would store of itself
+    besides is left as it is. `reason`: why, or "".
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: IO[bytes] | None, reason: str = ""):
         self.path = path
+        self.reason = reason
         self._connection = connection
         self._lock = lock
+        self._identity: str | None = None
+        self._images = 0
+        self._last: Row | None = None
 
     def __enter__(self) -> Study:
         return self
@@ -73,18 +87,29 @@ class Study:
 
     def get(self, name: str) -> Any:
         """A stored JSON value, None where there is none."""
-        row = self._connection.execute("SELECT value FROM study WHERE name = ?", (name,)).fetchone()
-        return json.loads(row[0]) if row else None
+        text = self._text(name)
+        with self._reading():
+            return None if text is None else read_json(text)
+
+    def shaped(self, name: str, shape: Any) -> Any:
+        """As `get`; StudyError where the value is not of a shape (`study_file.misfit`). An empty object where there is none."""
+        value = self.get(name)
+        place = misfit({} if value is None else value, shape, name)
+        if place:
+            raise StudyError(f"{self.path.name} is damaged: {place} is not what a study holds there")
+        return {} if value is None else value
 
     def put(self, name: str, value: Any) -> None:
         """Store a JSON value."""
+        if self.reason:
+            return
         with self._writing():
             self._connection.execute("INSERT OR REPLACE INTO study VALUES (?, ?)", (name, json.dumps(value)))
 
     def scores(self, heads: str, pair: int) -> tuple[float, ...] | None:
         """The scores of one image, one a scorer; None where it has not been evaluated."""
-        rows = self._connection.execute(
-            "SELECT value FROM scores WHERE heads = ? AND pair = ? ORDER BY scorer", (heads, pair)
+        rows = self._rows(
+            "SELECT value FROM scores WHERE heads = ? AND pair = ? ORDER BY scorer", (heads, pair), (is_score,)
         )
         # SQLite keeps a score that is not a number (of a broken picture) as NULL.
         values = tuple(math.nan if value is None else value for (value,) in rows)
@@ -92,6 +117,12 @@ class Study:
 
     def add(self, rows: Iterable[Row]) -> None:
         """Write a finished chunk in one transaction. StudyError where the disk is full or the file cannot be written."""
+        if self.reason:
+            raise StudyError(
+                f"{self.path.name} can only be read ({self.reason}), and this hunt is not finished. {KEPT}. Let its folder "
+                f"be written to, and {AGAIN}."
+            )
+        rows = list(rows)
         with self._writing():
             for row in rows:
                 self._connection.executemany(
@@ -108,6 +139,7 @@ class Study:
                             "ON CONFLICT(heads, pair, kind) DO UPDATE SET data = excluded.data",
                             (row.heads, row.pair, kind, row.round, row.head, data),
                         )
+        self._last = rows[-1] if rows else self._last
 
     def picture(self, heads: str, pair: int) -> bytes | None:
         """The full PNG of an image that has one."""
@@ -118,119 +150,213 @@ class Study:
         return self._picture("WHERE number = ? AND kind = 'preview'", (number,))
 
     def _picture(self, where: str, values: Sequence[Any]) -> bytes | None:
-        row = self._connection.execute(f"SELECT data FROM pictures {where}", values).fetchone()  # noqa: S608  (fixed texts)
-        return row[0] if row else None
+        rows = self._rows(f"SELECT data FROM pictures {where}", values, (is_picture,))  # noqa: S608  (fixed texts)
+        return rows[0][0] if rows else None
 
     def previews(self) -> list[dict[str, Any]]:
         """Number, heads, pair, round and candidate of every preview."""
-        rows = self._connection.execute(
-            "SELECT number, heads, pair, round, head FROM pictures WHERE kind = 'preview' ORDER BY number"
+        rows = self._rows(
+            "SELECT number, heads, pair, round, head FROM pictures WHERE kind = 'preview' ORDER BY number",
+            (),
+            (is_count, is_text, is_count, is_count, is_text),
         )
         return [dict(zip(("number", "heads", "pair", "round", "head"), row, strict=True)) for row in rows]
 
     def first_previews(self) -> list[dict[str, Any]]:
         """Number, round and candidate of one preview of each candidate: that of its first pair."""
         # By the score's round and candidate: older studies kept the picture of a round's set anew under no candidate.
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT p.number, COALESCE(s.round, p.round) AS n, COALESCE(s.head, p.head) AS h, MIN(p.pair) FROM pictures p "
             "LEFT JOIN scores s ON s.heads = p.heads AND s.pair = p.pair AND s.scorer = 0 "
-            "WHERE p.kind = 'preview' AND h <> '' GROUP BY n, h"
+            "WHERE p.kind = 'preview' AND h <> '' GROUP BY n, h",
+            (),
+            (is_count, is_count, is_text, is_count),
         )
         return [{"number": number, "round": round, "head": head} for number, round, head, _ in rows]
 
-    def differences(self) -> list[tuple[int, str, int, float | None, int]]:
+    def differences(self) -> list[tuple[Any, ...]]:
         """(round, candidate, scorer, mean of its scores minus the baseline's on the same pairs, pairs), by round.
 
         The mean is None where a score is missing (a broken picture).
         """
-        return self._connection.execute(
+        return self._rows(
             "SELECT s.round, s.head, s.scorer, "
             "CASE WHEN COUNT(s.value - b.value) = COUNT(*) THEN AVG(s.value - b.value) END, COUNT(*) FROM scores s "
             "JOIN scores b ON b.heads = '' AND b.pair = s.pair AND b.scorer = s.scorer "
-            "WHERE s.head <> '' GROUP BY s.round, s.head, s.scorer ORDER BY s.round, s.head, s.scorer"
-        ).fetchall()
+            "WHERE s.head <> '' GROUP BY s.round, s.head, s.scorer ORDER BY s.round, s.head, s.scorer",
+            (),
+            (is_count, is_text, is_count, is_score, is_count),
+        )
 
     def baseline(self, scorer: int) -> list[float]:
         """A scorer's scores of the unguided pictures, by pair."""
-        rows = self._connection.execute(
-            "SELECT value FROM scores WHERE heads = '' AND scorer = ? AND value IS NOT NULL ORDER BY pair", (scorer,)
+        rows = self._rows(
+            "SELECT value FROM scores WHERE heads = '' AND scorer = ? AND value IS NOT NULL ORDER BY pair",
+            (scorer,),
+            (is_score,),
         )
-        return [value for (value,) in rows]
+        return [value for (value,) in rows if math.isfinite(value)]
 
     def evaluations(self) -> int:
         """How many images have been scored."""
-        return self._connection.execute("SELECT COUNT(*) FROM (SELECT DISTINCT heads, pair FROM scores)").fetchone()[0]
+        return self._rows("SELECT COUNT(*) FROM (SELECT DISTINCT heads, pair FROM scores)")[0][0]
 
     def table(self) -> Iterator[tuple[Any, ...]]:
         """Every score as (round, head, heads, pair, prompt, seed, scorer, value), for export."""
-        identity = self.get("identity") or {}
+        shape = {"pairs?": [{"text?": str, "seed?": int}], "scorers?": [{"name?": str}]}
+        identity = self.shaped("identity", shape)
         pairs, scorers = identity.get("pairs", []), identity.get("scorers", [])
-        for row in self._connection.execute(
-            "SELECT round, head, heads, pair, scorer, value FROM scores ORDER BY round, head, pair, scorer"
+        for number, head, heads, pair, scorer, value in self._rows(
+            "SELECT round, head, heads, pair, scorer, value FROM scores ORDER BY round, head, pair, scorer",
+            (),
+            (is_count, is_text, is_text, is_count, is_count, is_score),
         ):
-            number, head, heads, pair, scorer, value = row
             prompt = pairs[pair] if pair < len(pairs) else {}
-            name = scorers[scorer]["name"] if scorer < len(scorers) else str(scorer)
+            name = scorers[scorer].get("name", str(scorer)) if scorer < len(scorers) else str(scorer)
             yield number, head, heads, pair, prompt.get("text", ""), prompt.get("seed", ""), name, value
+
+    def _text(self, name: str) -> str | None:
+        rows = self._rows("SELECT value FROM study WHERE name = ?", (name,), (is_text,))
+        return rows[0][0] if rows else None
+
+    def _rows(self, sql: str, values: Sequence[Any] = (), kinds: Sequence[Kind] = ()) -> list[tuple[Any, ...]]:
+        with self._reading():
+            return study_file.query(self._connection, sql, values, kinds)
+
+    def _begin(self) -> None:
+        """Remember what is in the file now, to tell later whether it still is."""
+        self._identity = self._text("identity")
+        self._images = self.evaluations()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            after = f" {self._truth(error)}" if self._lock else ""
+            raise StudyError(f"{self.path.name} cannot be read ({error}).{after}") from error
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
             with self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
+                if self._identity is not None and self._text_now() != self._identity:
+                    raise Damaged("something else lies in its place")
                 yield
         except sqlite3.Error as error:
-            raise StudyError(
-                f"{self.path.name} could not be written ({error}). The scores so far are kept. Make room on the disk, or check that the "
-                "folder can be written to, and queue the same hunt again: it goes on where it was."
-            ) from error
+            raise StudyError(f"{self.path.name} could not be written ({error}). {self._truth(error)}") from error
+
+    def _text_now(self) -> str | None:
+        rows = study_file.query(self._connection, "SELECT value FROM study WHERE name = 'identity'", (), (is_text,))
+        return rows[0][0] if rows else None
+
+    def _truth(self, error: sqlite3.Error) -> str:
+        """What has become of the scores, found out by opening the file anew, and what to do."""
+        if not self.path.exists():
+            return (
+                "The file was deleted or moved away while the hunt ran, and its scores with it. Put it back, or queue the "
+                "hunt again: it then begins anew."
+            )
+        if "locked" in str(error) and not isinstance(error, Damaged):
+            return f"Another program keeps it locked. {KEPT}. Close that program, and {AGAIN}."
+        try:
+            there = Study(self.path, study_file.connect(self.path, "ro"), None)
+        except sqlite3.Error as problem:
+            return (
+                f"What lies there now is not the study ({problem}): it was cut short, changed or replaced while the hunt ran, "
+                "and the scores in it are lost. Put a copy of it back, or delete it and queue the hunt again."
+            )
+        with there:
+            try:
+                whole = there._text_now() == self._identity and self._holds(there)
+            except (sqlite3.Error, StudyError):
+                whole = False
+        if not whole:
+            return (
+                "Another study lies in its place, or an older state of this one: scores of this hunt are lost. Put the file "
+                "back, or choose another name."
+            )
+        return f"{KEPT}. Make room on the disk, or check that the folder can be written to, and {AGAIN}."
+
+    def _holds(self, there: Study) -> bool:
+        """Whether another opening of the file has all that this one wrote or found."""
+        if there.evaluations() < self._images:
+            return False
+        if self._last is None:
+            return True
+        last = self._last.heads, self._last.pair
+        return there.scores(*last) is not None if self._last.scores else there.picture(*last) is not None
 
 
 def open_study(path: Path, identity: Mapping[str, Any]) -> Study:
     """Open a study for writing, new or to go on with, and lock it.
 
     `identity` (JSON) is what its scores depend on. StudyError where the file belongs to another hunt (it says what
-    differs), is locked by a running one, or is not a study.
+    differs), is locked by a running one, is not a study, or cannot be made. One that is there, but cannot be written, is
+    opened to be read: enough for a hunt that is finished.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = _acquire(path)
+    wanted = json.loads(json.dumps(identity))
+    lock, reason = None, ""
     try:
-        wanted = json.loads(json.dumps(identity))
-        try:
-            if not path.exists() or not path.stat().st_size:
-                _create(path, wanted)
-            connection = _connect(path)
-            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if "study" not in tables:
-                raise sqlite3.DatabaseError("it is another program's database")
-            study = Study(path, connection, lock)
-            known = study.get("identity")
-        except sqlite3.Error as error:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _acquire(path)
+        if path.is_file() and not study_file.writable(path):
+            reason = "the file is write-protected"
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if not path.is_file():
+            raise _cannot_be_made(path, reason) from error
+    try:
+        if not reason and (not path.exists() or (path.is_file() and not path.stat().st_size)):
+            _create(path, wanted)
+        return _open(path, wanted, lock, reason)
+    except BaseException:
+        if lock:
+            lock.close()
+        raise
+
+
+def _open(path: Path, wanted: Any, lock: IO[bytes] | None, reason: str) -> Study:
+    if not path.is_file():
+        raise StudyError(f"{path.name} is not a file. Move it away or choose another name.")
+    try:
+        connection = study_file.connect(path, "ro" if reason else "rw", 30)
+    except sqlite3.Error as error:
+        raise StudyError(
+            f"{path.name} is not a study that can be read ({error}). Move it away or choose another name."
+        ) from error
+    study = Study(path, connection, None, reason)
+    try:
+        if not reason:
+            _settle(connection)
+        known = study.get("identity")
+        if isinstance(known, dict) and isinstance(wanted, dict) and known.get("reading") != wanted.get("reading"):
             raise StudyError(
-                f"{path.name} is not a study that can be read ({error}). Move it away or choose another name."
-            ) from error
+                f"the study {path.stem} was made by another version of HeadHunter, which told models apart in another way: whether "
+                "this hunt is the same cannot be known. The study stays as it is, and can still be looked at. Choose another name, "
+                "or leave it empty for a new study."
+            )
         if known != wanted:
             raise StudyError(
                 f"the study {path.stem} belongs to another hunt; what differs: {', '.join(differences(known, wanted))}. "
                 "Choose another name, or leave it empty for a new study."
             )
-        return study
+        study._begin()
     except BaseException:
-        lock.close()
+        connection.close()
         raise
+    study._lock = lock
+    return study
 
 
 def read_study(path: Path) -> Study:
-    """Open a study to read, also while a hunt writes it. StudyError where it is not one."""
+    """Open a study to read, also while a hunt writes it. StudyError where it is not one; NoStudy where there is none."""
     if not path.is_file():
-        raise StudyError(f"there is no study {path.stem}")
+        raise NoStudy(f"there is no study {path.stem}")
     try:
         # Not read-only: what a killed hunt left half written is rolled back by whoever opens the file next.
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=10)
-        study = Study(path, connection, None)
-        if study.get("format") != FORMAT:
-            raise StudyError(f"{path.name} is not a {FORMAT} study")
-        return study
+        return Study(path, study_file.connect(path, "rw"), None)
     except sqlite3.Error as error:
         raise StudyError(f"{path.name} is not a study that can be read ({error})") from error
 
@@ -248,46 +374,80 @@ def differences(known: Any, wanted: Any, name: str = "") -> list[str]:
     return [f"{name} ({values[0]} there, {values[1]} here)"]
 
 
+def _cannot_be_made(path: Path, why: object) -> StudyError:
+    return StudyError(
+        f"the study {path.stem} cannot be made in {path.parent} ({why}). Nothing was made yet: make room on the disk, or check "
+        "that the folder can be written to, and queue again."
+    )
+
+
 def _create(path: Path, identity: Mapping[str, Any]) -> None:
     """A new study, made beside its place and moved there whole, so that a reader never meets half of one."""
     new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    with Study(new, _connect(new), None) as study:
-        study._connection.executescript(_TABLES)
-        study.put("created", time.time())
-        study.put("identity", identity)
-        study.put("format", FORMAT)
-    os.replace(new, path)
+    try:
+        new.unlink(missing_ok=True)
+        connection = sqlite3.connect(new, timeout=30, isolation_level=None)
+        with Study(new, connection, None):
+            _settle(connection)
+            connection.executescript(TABLES)
+            values = {"created": time.time(), "identity": identity, "format": FORMAT}
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany(
+                    "INSERT INTO study VALUES (?, ?)", [(name, json.dumps(value)) for name, value in values.items()]
+                )
+        os.replace(new, path)
+    except (sqlite3.Error, OSError) as error:
+        for left in (new, new.with_name(new.name + "-journal")):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
+        raise _cannot_be_made(path, getattr(error, "strerror", None) or error) from error
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None)
+def _settle(connection: sqlite3.Connection) -> None:
+    """The settings of one that writes."""
     connection.execute("PRAGMA journal_mode = DELETE")
     connection.execute("PRAGMA synchronous = FULL")
-    return connection
 
 
-def _acquire(path: Path) -> IO[str]:
-    """Take the study's lock file and write its owner into it. The system lets go of it when the process ends, however it ends."""
+def _acquire(path: Path) -> IO[bytes]:
+    """Take the study's lock file and write its owner into it. The system lets go of it when the process ends, however it ends.
+
+    StudyError where another hunt has it; OSError where there can be no lock file.
+    """
     name = path.with_name(path.name + ".lock")
-    lock = name.open("a+", encoding="utf-8")
+    # A link is not followed: writing the owner would empty the file that it names.
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    lock = os.fdopen(os.open(name, flags, 0o666), "r+b", buffering=0)
     try:
         _lock(lock)
-    except OSError:
-        lock.seek(0)
-        owner = lock.read(200).strip() or "unknown"
+    except OSError as error:
+        owner = _owner(lock)
         lock.close()
+        if error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            raise
         raise StudyError(
             f"the study {path.stem} is in use by another hunt ({owner}). Wait for it, or choose another name."
         ) from None
-    lock.seek(0)
-    lock.truncate()
-    lock.write(f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
-    lock.flush()
+    with suppress(OSError):  # on a full disk the lock holds all the same
+        lock.seek(0)
+        lock.truncate()
+        lock.write(
+            f"process {os.getpid()} on {platform.node()} since {time.strftime('%Y-%m-%d %H:%M:%S')}".encode(
+                errors="replace"
+            )
+        )
     return lock
 
 
-def _lock(file: IO[str]) -> None:
+def _owner(lock: IO[bytes]) -> str:
+    with suppress(OSError):
+        lock.seek(0)
+        return lock.read(200).decode(errors="replace").strip() or "unknown"
+    return "unknown"
+
+
+def _lock(file: IO[bytes]) -> None:
     """An exclusive lock on an open file, or OSError at once."""
     if os.name == "nt":
         import msvcrt

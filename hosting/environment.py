@@ -48,9 +48,9 @@ def python_in(folder: Path) -> Path:
 class Plan:
     """What an environment must hold: decided from files alone, so that a second run costs nothing."""
 
-    comfyui: Path
+    comfyui: Path | None  # None: for the engine alone
     folder: Path
-    host: list[str]  # requirement lines of the ComfyUI
+    host: list[str]  # requirement lines of the ComfyUI; of the engine's tests where there is none
     tools: list[str]  # requirement lines of the tests; empty where none are asked for
 
     @property
@@ -69,7 +69,7 @@ class Plan:
 
     def mark(self, tools: bool) -> None:
         """Records, in one step, that the environment is whole."""
-        text = json.dumps({"comfyui": str(self.comfyui), "tools": _digest(self.tools) if tools else None})
+        text = json.dumps({"comfyui": str(self.comfyui or ""), "tools": _digest(self.tools) if tools else None})
         scratch = self.folder / (MARKER + ".new")
         scratch.write_text(text, encoding="utf-8")
         os.replace(scratch, self.folder / MARKER)
@@ -94,6 +94,12 @@ def plan(comfyui: Path, store: Path, tools_file: Path | None) -> Plan:
         ) from error
     key = _digest([FORMAT, sys.version_info[:3], TORCH, TORCHVISION, version_of(comfyui), host])
     return Plan(comfyui, store / f"venv-{key}", host, lines_of(tools_file) if tools_file else [])
+
+
+def engine_plan(store: Path, tools_file: Path) -> Plan:
+    """A small environment without a ComfyUI: torch, and the requirements in a file."""
+    lines = lines_of(tools_file)
+    return Plan(None, store / f"venv-engine-{_digest([FORMAT, sys.version_info[:3], TORCH, lines])}", lines, [])
 
 
 def make_venv(folder: Path, hold: int) -> None:
@@ -146,15 +152,13 @@ def build(plan: Plan, hold: int) -> None:
                 f"{NEEDED_BYTES / 1e9:.0f} GB are needed. Free some disk space and run the command again."
             )
         make_venv(plan.folder, hold)
-        pip_install(
-            plan.python,
-            f"{TORCH} and what ComfyUI {version_of(plan.comfyui)} requires (about a minute)",
-            hold,
-            TORCH,
-            *plan.host,
+        needs = (
+            f"what ComfyUI {version_of(plan.comfyui)} requires" if plan.comfyui else "the tools of the engine's tests"
         )
-        pip_install(plan.python, TORCHVISION, hold, "--no-deps", TORCHVISION)
-        make_importable(plan, hold)
+        pip_install(plan.python, f"{TORCH} and {needs} (about a minute)", hold, TORCH, *plan.host)
+        if plan.comfyui:
+            pip_install(plan.python, TORCHVISION, hold, "--no-deps", TORCHVISION)
+            make_importable(plan, plan.comfyui, hold)
         if plan.tools:
             pip_install(plan.python, "test tools", hold, *plan.tools)
     elif todo == "tools":
@@ -174,19 +178,17 @@ import comfy.sd
 """
 
 
-def make_importable(plan: Plan, hold: int) -> None:
+def make_importable(plan: Plan, comfyui: Path, hold: int) -> None:
     """Imports ComfyUI's core in the new environment and repairs what is known to stop it on a machine with no GPU."""
     tried: set[str] = set()
     while True:
         try:
-            run([plan.python, "-c", PROBE, plan.comfyui], "checking that ComfyUI imports", env=_clean(), hold=[hold])
+            run([plan.python, "-c", PROBE, comfyui], "checking that ComfyUI imports", env=_clean(), hold=[hold])
             return
         except SetupError as error:
             step = repair.needed(str(error))
             if not step or step in tried:
-                raise failure(
-                    f"ComfyUI {version_of(plan.comfyui)} in {plan.comfyui} does not import", str(error)
-                ) from None
+                raise failure(f"ComfyUI {version_of(comfyui)} in {comfyui} does not import", str(error)) from None
             tried.add(step)
         say(f"repairing: {step}")
         if step == repair.NO_TORCHAUDIO:

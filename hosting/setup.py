@@ -13,6 +13,7 @@ from .console import SetupError, failure, say
 from .lock import only_one
 
 TOOLS = locate.ROOT / "hosting" / "requirements.txt"
+ENGINE = locate.ROOT / "hosting" / "engine-requirements.txt"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,33 @@ def ensure(tools: bool) -> Host:
             return _prepare(own, tools_file, hold)
     except OSError as error:  # a full or read-only disk outside of pip
         raise failure(f"{error}", str(error)) from error
+
+
+def ensure_engine() -> Path:
+    """A Python with torch and pytest, for the engine's own tests: the host's where it is set up, else a small environment.
+
+    Raises:
+        SetupError: as `ensure`.
+    """
+    own = os.environ.get("COMFYUI_PYTHON")
+    if own:
+        python = Path(own).expanduser().absolute()
+        check_own(python, ENGINE)
+        return python
+    comfyui = locate.present(os.environ)
+    if comfyui:
+        plan = environment.plan(comfyui, locate.STORE, TOOLS)
+        if not plan.missing():
+            return plan.python
+    plan = environment.engine_plan(locate.STORE, ENGINE)
+    if plan.missing():
+        try:
+            locate.STORE.mkdir(exist_ok=True)
+            with only_one(locate.STORE / "lock") as hold:
+                environment.build(plan, hold)
+        except OSError as error:
+            raise failure(f"{error}", str(error)) from error
+    return plan.python
 
 
 def _prepare(own: str | None, tools_file: Path | None, hold: int) -> Host:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import comfy.samplers
 from comfy_api.v0_0_2 import io
 
 from ..headhunter.host.generation.generate import Sampling
 from ..headhunter.host.hunting.atlas import make_atlas
 from ..headhunter.host.hunting.search import group_for
 from ..headhunter.host.models import grid_of
+from . import inputs
 from .shown import shown
 from .types import Prompts
 
@@ -20,10 +20,11 @@ class HeadHunterAtlas(io.ComfyNode):
             node_id="HeadHunterAtlas",
             display_name="Head Atlas",
             category="HeadHunter",
+            **inputs.where_known(search_aliases=["head sheet", "what heads do", "attention heads"]),
             description="Shows what heads do: one picture for each head, each layer, or each line of head text, on a labelled sheet with the "
             "unguided picture first. Can be cancelled; queued again it goes on where it was.",
             inputs=[
-                io.Model.Input("model", tooltip="An SD3, SD3.5 or FLUX model."),
+                inputs.model(),
                 io.Vae.Input("vae", tooltip="Decodes the pictures."),
                 Prompts.Input("prompts", tooltip="The prompts and seeds; one is enough for a first look."),
                 io.Latent.Input(
@@ -41,41 +42,17 @@ class HeadHunterAtlas(io.ComfyNode):
                     default="head",
                     tooltip="head: a picture for each head. layer: for each layer, with those of its heads that are named. line: for each line.",
                 ),
-                io.Float.Input(
-                    "scale",
-                    default=3.0,
-                    min=-20.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="w: how hard each head's guidance pushes.",
-                ),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="u: how far the heads are pulled to identity.",
-                ),
-                io.Float.Input(
-                    "cfg", default=1.0, min=0.0, max=100.0, step=0.1, tooltip="Classifier-free guidance; 1 is off."
-                ),
-                io.Int.Input("steps", default=20, min=1, max=1000, tooltip="Sampling steps."),
-                io.Combo.Input(
-                    "sampler_name", options=comfy.samplers.SAMPLER_NAMES, default="euler", tooltip="The sampler."
-                ),
-                io.Combo.Input(
-                    "scheduler", options=comfy.samplers.SCHEDULER_NAMES, default="simple", tooltip="The noise schedule."
-                ),
-                io.Int.Input("batch_size", default=4, min=1, max=64, tooltip="Pictures generated at once."),
+                inputs.scale("w: how hard each head's guidance pushes."),
+                inputs.strength("u: how far the heads are pulled to identity."),
+                inputs.cfg("Classifier-free guidance; 1 is off."),
+                inputs.steps(),
+                inputs.sampler_name(),
+                inputs.scheduler(),
+                inputs.batch_size("Pictures generated at once."),
                 io.Boolean.Input(
                     "difference", default=False, tooltip="Show what each head changes: grey where it changes nothing."
                 ),
-                io.String.Input(
-                    "study",
-                    default="",
-                    tooltip="A name for the record on disk (output/headhunter). Empty: named by itself.",
-                ),
+                inputs.study("A name for the record on disk (output/headhunter). Empty: named by itself."),
             ],
             outputs=[
                 io.Image.Output(

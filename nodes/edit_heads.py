@@ -5,6 +5,7 @@ from comfy_api.v0_0_2 import io
 from ..headhunter.head_symbols import combine
 from ..headhunter.heads import OPERATIONS, HeadTextError, parse_items
 from ..headhunter.host.models import grid_of
+from . import inputs
 from .shown import shown
 
 
@@ -17,6 +18,7 @@ class HeadHunterEditHeads(io.ComfyNode):
             node_id="HeadHunterEditHeads",
             display_name="Combine Head Sets",
             category="HeadHunter",
+            **inputs.where_known(search_aliases=["add heads", "remove heads", "head text", "attention heads"]),
             description="Adds, removes or intersects two sets of heads. With a model connected the result is checked against its grid.",
             inputs=[
                 io.String.Input(

@@ -5,6 +5,7 @@ import math
 from comfy_api.v0_0_2 import io
 
 from ..headhunter.host.guidance.guider import HeadHunterGuider as Guider
+from . import inputs
 
 
 class HeadHunterGuider(io.ComfyNode):
@@ -16,6 +17,7 @@ class HeadHunterGuider(io.ComfyNode):
             node_id="HeadHunterGuider",
             display_name="HeadHunter Guider",
             category="HeadHunter",
+            **inputs.where_known(search_aliases=["PAG guider", "CFG guider", "head guidance"]),
             description=(
                 "A guider for SamplerCustomAdvanced that evaluates the prompt, the negative prompt and all SoftPAG groups in as few "
                 "model calls as memory allows. Gives what CFGGuider gives with the same model."
@@ -25,13 +27,8 @@ class HeadHunterGuider(io.ComfyNode):
                 io.Conditioning.Input(
                     "positive", tooltip="What the picture should show. Its prediction is the one that is perturbed."
                 ),
-                io.Float.Input(
-                    "cfg",
-                    default=1.0,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="Classifier-free guidance. 1 needs no negative and costs no extra pass (usual for FLUX); any other value needs one.",
+                inputs.cfg(
+                    "Classifier-free guidance. 1 needs no negative and costs no extra pass (usual for FLUX); any other value needs one."
                 ),
                 io.Conditioning.Input(
                     "negative",

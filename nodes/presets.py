@@ -10,13 +10,14 @@ from ..headhunter.host.models import grid_of
 from ..headhunter.host.server.shipped import SHIPPED, shipped_names
 from ..headhunter.host.server.userdata import save_preset
 from ..headhunter.presets import Preset, PresetError, format_preset, parse_preset, preset_of, read_preset
+from . import inputs
 from .shown import shown
 
 NONE = "none"
 
 
 class HeadHunterPreset(io.ComfyNode):
-    """Applies a preset's groups to a model (DESIGN section 7)."""
+    """Applies a preset's groups to a model (docs/design.md, Files)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -24,12 +25,12 @@ class HeadHunterPreset(io.ComfyNode):
             node_id="HeadHunterPreset",
             display_name="Apply Head Preset",
             category="HeadHunter",
+            **inputs.where_known(
+                search_aliases=["head style", "load heads", "PAG preset"], essentials_category="Image Generation"
+            ),
             description="Applies a saved set of heads, with its scale and strength, to the model it was made for.",
             inputs=[
-                io.Model.Input(
-                    "model",
-                    tooltip="An SD3, SD3.5 or FLUX model with the preset's grid. The model itself is not changed.",
-                ),
+                inputs.model("It must have the preset's grid. The model itself is not changed."),
                 io.Combo.Input(
                     "preset",
                     options=[NONE, *shipped_names()],
@@ -91,7 +92,7 @@ def _choose(name: str, text: str) -> Preset:
 
 
 class HeadHunterSavePreset(io.ComfyNode):
-    """Saves a model's groups as a preset (DESIGN section 7)."""
+    """Saves a model's groups as a preset (docs/design.md, Files)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -99,6 +100,7 @@ class HeadHunterSavePreset(io.ComfyNode):
             node_id="HeadHunterSavePreset",
             display_name="Save Head Preset",
             category="HeadHunter",
+            **inputs.where_known(search_aliases=["save heads", "export heads", "share heads"]),
             description="Saves all SoftPAG groups of a model as a preset in your user folder, and gives its text.",
             inputs=[
                 io.Model.Input(

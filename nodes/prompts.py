@@ -3,13 +3,14 @@ from __future__ import annotations
 from comfy_api.v0_0_2 import io
 
 from ..headhunter.host.generation.prompts import Pair, pairs_from_text
+from . import inputs
 from .types import Prompts
 
 MAX_SEED = 2**64 - 1
 
 
 class HeadHunterPrompts(io.ComfyNode):
-    """(prompt, seed) pairs from text (DESIGN 5b)."""
+    """(prompt, seed) pairs from text (docs/design.md)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -17,6 +18,7 @@ class HeadHunterPrompts(io.ComfyNode):
             node_id="HeadHunterPrompts",
             display_name="Hunt Prompts",
             category="HeadHunter",
+            **inputs.where_known(search_aliases=["prompt list", "style prompts"]),
             description="The prompts that every head is tried on. A style goes before each content: style, content.",
             inputs=[
                 io.Clip.Input(
@@ -89,6 +91,7 @@ class HeadHunterPrompt(io.ComfyNode):
             node_id="HeadHunterPrompt",
             display_name="Hunt Prompt from Conditioning",
             category="HeadHunter",
+            **inputs.where_known(search_aliases=["prompt list", "conditioning to hunt"]),
             description="Adds one prompt of any kind (ControlNet, regions, another encoder) to a hunt. Chain several for several prompts.",
             inputs=[
                 io.Conditioning.Input("positive", tooltip="The prompt's conditioning."),

@@ -4,7 +4,7 @@ from comfy_api.v0_0_2 import io
 from torch import Tensor
 
 from ..headhunter.scoring.combine import table
-from . import types
+from . import inputs, types
 
 
 class HeadHunterScore(io.ComfyNode):
@@ -16,6 +16,7 @@ class HeadHunterScore(io.ComfyNode):
             node_id="HeadHunterScore",
             display_name="Score Images",
             category="HeadHunter",
+            **inputs.where_known(search_aliases=["rate images", "score table"]),
             description="Scores each picture of a batch and shows a table: try a scorer on pictures you know before a hunt of hours.",
             inputs=[
                 io.Image.Input("images", tooltip="The pictures, as a batch; each is scored by itself."),

@@ -8,7 +8,7 @@ from ..headhunter.host.scoring.files import HEAD_FOLDERS, MODEL_FOLDERS, file_na
 from ..headhunter.host.scoring.models import load_scoring_model
 from ..headhunter.scoring.embedding import KINDS, TextScorer
 from ..headhunter.scoring.linear import LinearScorer
-from . import types
+from . import inputs, types
 
 
 class HeadHunterLoadScoringModel(io.ComfyNode):
@@ -20,6 +20,7 @@ class HeadHunterLoadScoringModel(io.ComfyNode):
             node_id="HeadHunterLoadScoringModel",
             display_name="Load Scoring Model",
             category="HeadHunter",
+            **inputs.where_known(search_aliases=["CLIP score", "PickScore", "HPS"]),
             description=(
                 "Loads a model that compares pictures with texts, or judges pictures: PickScore, HPS v2, full CLIP-L, CLIP-H and "
                 "bigG files, SigLIP so400m for the Aesthetic Scorer. ComfyUI manages its memory."
@@ -62,6 +63,7 @@ class HeadHunterTextScorer(io.ComfyNode):
             node_id="HeadHunterTextScorer",
             display_name="Text Match Scorer",
             category="HeadHunter",
+            **inputs.where_known(search_aliases=["CLIP score", "prompt score"]),
             description="Scores how well a picture matches a text, by the loaded model's formula, or one text against another.",
             inputs=[
                 types.ScoringModel.Input("scoring_model", tooltip="From Load Scoring Model; a file with both towers."),
@@ -101,6 +103,7 @@ class HeadHunterAestheticScorer(io.ComfyNode):
             node_id="HeadHunterAestheticScorer",
             display_name="Aesthetic Scorer",
             category="HeadHunter",
+            **inputs.where_known(search_aliases=["aesthetic score", "LAION aesthetic"]),
             description=(
                 "Scores beauty as a linear head learned it: LAION's aesthetic predictors, or a taste of your own. "
                 "It does not know the prompt."

@@ -15,7 +15,7 @@ from ..headhunter.scoring.linear import LinearScorer
 from ..headhunter.scoring.reference import REDUCES, ReferenceScorer, embed_all
 from ..headhunter.scoring.statistics import STATISTICS, TARGETS, StatisticScorer
 from ..headhunter.scoring.taste import learn
-from . import types
+from . import inputs, types
 
 _ENCODER = (
     "from ComfyUI's Load CLIP Vision: CLIP-L, CLIP-H or bigG (meaning and style), DINOv2 (form and layout; its CLS token), or SigLIP "
@@ -33,6 +33,7 @@ class HeadHunterReferenceScorer(io.ComfyNode):
             node_id="HeadHunterReferenceScorer",
             display_name="Reference Image Scorer",
             category="HeadHunter",
+            **inputs.where_known(search_aliases=["image similarity", "like these pictures"]),
             description="Scores how much a picture is like your reference pictures: the cosine of their image embeddings.",
             inputs=[
                 io.ClipVision.Input("clip_vision", tooltip=f"The image model that compares, {_ENCODER}"),
@@ -69,6 +70,7 @@ class HeadHunterTasteScorer(io.ComfyNode):
             node_id="HeadHunterTasteScorer",
             display_name="Taste Scorer",
             category="HeadHunter",
+            **inputs.where_known(search_aliases=["liked pictures", "personal style"]),
             description="Learns your taste from pictures you like and, better, also some you do not like. Takes seconds.",
             inputs=[
                 io.ClipVision.Input("clip_vision", tooltip=f"The image model whose embeddings are judged, {_ENCODER}"),
@@ -118,6 +120,7 @@ class HeadHunterStatisticScorer(io.ComfyNode):
             node_id="HeadHunterStatisticScorer",
             display_name="Image Statistic Scorer",
             category="HeadHunter",
+            **inputs.where_known(search_aliases=["brightness", "contrast", "saturation", "sharpness"]),
             description="Scores a measurement of the pixels, such as brightness or colourfulness. Needs no model, costs next to nothing.",
             inputs=[
                 io.Combo.Input(
@@ -157,7 +160,7 @@ class HeadHunterStatisticScorer(io.ComfyNode):
 
 
 class HeadHunterCombineScorers(io.ComfyNode):
-    """A weighted sum of scorers in comparable units (DESIGN 5b)."""
+    """A weighted sum of scorers in comparable units (docs/design.md)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -166,6 +169,7 @@ class HeadHunterCombineScorers(io.ComfyNode):
             node_id="HeadHunterCombineScorers",
             display_name="Combine Scorers",
             category="HeadHunter",
+            **inputs.where_known(search_aliases=["weighted score", "add scorers"]),
             description=(
                 "Adds two scorers with weights; chain it for more. In a hunt: sum of w (score - unguided picture's score) / s, "
                 "s the spread of the unguided pictures' scores (a typical difference where there are fewer than 4)."

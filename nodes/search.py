@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import comfy.samplers
 from comfy_api.v0_0_2 import io
 
-from ..headhunter.guidance import TOKENS
 from ..headhunter.host.generation.generate import Sampling
 from ..headhunter.host.hunting.search import Plan, group_for, search
 from ..headhunter.host.models import grid_of
-from ..headhunter.perturbation import PERTURBATIONS
 from ..headhunter.strategies import STRATEGIES
+from . import inputs
 from .shown import shown
 from .types import Prompts, Scorer
 
@@ -22,15 +20,16 @@ class HeadHunterSearch(io.ComfyNode):
             node_id="HeadHunterSearch",
             display_name="HeadHunter Search",
             category="HeadHunter",
+            **inputs.where_known(
+                search_aliases=["find heads", "head search", "hunt", "optimise heads"],
+                essentials_category="Image Generation",
+            ),
             description=(
                 "Hunts for the heads that serve a goal: tries every head on every prompt, scores the pictures, adds the best, and tries the "
                 "rest together with them. Long work: it can be cancelled or killed at any time and goes on where it was when queued again."
             ),
             inputs=[
-                io.Model.Input(
-                    "model",
-                    tooltip="An SD3, SD3.5 or FLUX model. Heads that SoftPAG nodes have put on it stay as they are.",
-                ),
+                inputs.model("Heads that SoftPAG nodes have put on it stay as they are."),
                 io.Vae.Input("vae", tooltip="Decodes the pictures that are scored."),
                 Prompts.Input("prompts", tooltip="The prompts and seeds that each candidate is tried on."),
                 Scorer.Input("scorer", tooltip="What makes a picture good: any scoring node, or several combined."),
@@ -52,39 +51,14 @@ class HeadHunterSearch(io.ComfyNode):
                     max=500,
                     tooltip="Heads added each round. The paper: 3 for a style, 24 for general quality.",
                 ),
-                io.Float.Input(
-                    "scale",
-                    default=3.0,
-                    min=-20.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="w while hunting. The paper: 3 on SD3, 8 on FLUX.",
+                inputs.scale("w while hunting. The paper: 3 on SD3, 8 on FLUX."),
+                inputs.strength(
+                    "u while hunting. The paper: 1 for a style (lower it afterwards), 0.25 for general quality."
                 ),
-                io.Float.Input(
-                    "strength",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="u while hunting. The paper: 1 for a style (lower it afterwards), 0.25 for general quality.",
-                ),
-                io.Float.Input(
-                    "cfg",
-                    default=1.0,
-                    min=0.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="CFG while hunting. 1 is off, as in the paper.",
-                ),
-                io.Int.Input(
-                    "steps", default=20, min=1, max=1000, tooltip="Sampling steps. The paper: 20 on SD3, 15 on FLUX."
-                ),
-                io.Combo.Input(
-                    "sampler_name", options=comfy.samplers.SAMPLER_NAMES, default="euler", tooltip="The sampler."
-                ),
-                io.Combo.Input(
-                    "scheduler", options=comfy.samplers.SCHEDULER_NAMES, default="simple", tooltip="The noise schedule."
-                ),
+                inputs.cfg("CFG while hunting. 1 is off, as in the paper."),
+                inputs.steps("Sampling steps. The paper: 20 on SD3, 15 on FLUX."),
+                inputs.sampler_name(),
+                inputs.scheduler(),
                 io.String.Input(
                     "pool",
                     default="*",
@@ -106,46 +80,14 @@ class HeadHunterSearch(io.ComfyNode):
                     "would probably do, and only the best few are tried; the cheapest by far for a whole model, but it needs more "
                     "memory, and a scorer that gives gradients (all of this pack's do).",
                 ),
-                io.Int.Input(
-                    "batch_size",
-                    default=4,
-                    min=1,
-                    max=64,
-                    tooltip="Candidates generated at once. Halved by itself where memory runs out.",
+                inputs.batch_size("Candidates generated at once. Halved by itself where memory runs out."),
+                inputs.study(
+                    "A name for the record on disk (output/headhunter). Empty: named by itself; the same hunt goes on where it was."
                 ),
-                io.String.Input(
-                    "study",
-                    default="",
-                    tooltip="A name for the record on disk (output/headhunter). Empty: named by itself; the same hunt goes on where it was.",
-                ),
-                io.Float.Input(
-                    "denoise",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="Below 1: start from latent_image's picture.",
-                ),
-                io.Combo.Input(
-                    "tokens", options=list(TOKENS), default="all", optional=True, tooltip="As in SoftPAG Guidance."
-                ),
-                io.Combo.Input(
-                    "perturbation",
-                    options=list(PERTURBATIONS),
-                    default="identity",
-                    optional=True,
-                    tooltip="As in SoftPAG Guidance.",
-                ),
-                io.Float.Input(
-                    "temperature",
-                    default=2.0,
-                    min=0.01,
-                    max=100.0,
-                    step=0.01,
-                    optional=True,
-                    tooltip="Used by that perturbation alone.",
-                ),
+                inputs.fraction("denoise", 1.0, "Below 1: start from latent_image's picture.", optional=True),
+                inputs.tokens(optional=True),
+                inputs.perturbation(optional=True),
+                inputs.temperature(optional=True),
                 io.Int.Input(
                     "max_images",
                     default=0,

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from comfy_api.v0_0_2 import io
 
-from ..headhunter.guidance import MIXES, TOKENS, Group
+from ..headhunter.guidance import MIXES, Group
 from ..headhunter.heads import HeadTextError, canonical, parse_items
 from ..headhunter.host.guidance.groups import add_group
 from ..headhunter.host.models import grid_of
-from ..headhunter.perturbation import PERTURBATIONS
+from . import inputs
 from .shown import shown
 
 
@@ -19,13 +19,17 @@ class HeadHunterSoftPAG(io.ComfyNode):
             node_id="HeadHunterSoftPAG",
             display_name="SoftPAG Guidance",
             category="HeadHunter",
+            **inputs.where_known(
+                search_aliases=["PAG", "perturbed attention guidance", "head guidance", "attention heads"],
+                essentials_category="Image Generation",
+            ),
             description=(
-                "Guides SD3, SD3.5 and FLUX by chosen attention heads: a second prediction is made with these heads softly pulled "
+                f"Guides {inputs.SUPPORTED} by chosen attention heads: a second prediction is made with these heads softly pulled "
                 "towards identity, and sampling moves away from it. Costs one more model pass a step. "
                 "Chain several nodes for several groups of heads, each with its own settings."
             ),
             inputs=[
-                io.Model.Input("model", tooltip="An SD3, SD3.5 or FLUX model. The model itself is not changed."),
+                inputs.model("The model itself is not changed."),
                 io.String.Input(
                     "heads",
                     default="",
@@ -34,70 +38,41 @@ class HeadHunterSoftPAG(io.ComfyNode):
                     tooltip="Heads to perturb, counted from 0: L11H15 a head, L7H0-3 a run, L9 a layer, * all; FLUX also D3H5 and S15H2. "
                     "@0.5 gives a head its own strength (-1 to 1). Empty: no guidance and no cost.",
                 ),
-                io.Float.Input(
-                    "scale",
-                    default=3.0,
-                    min=-20.0,
-                    max=100.0,
-                    step=0.1,
-                    tooltip="w: how hard the picture is pushed away from the perturbed prediction. 0 is off; the paper uses 3 to 5 on SD3 "
-                    "and 8 on FLUX. Too high oversaturates; negative pulls towards the perturbed prediction.",
+                inputs.scale(
+                    "w: how hard the picture is pushed away from the perturbed prediction. 0 is off; the paper uses 3 to 5 on SD3 "
+                    "and 8 on FLUX. Too high oversaturates; negative pulls towards the perturbed prediction."
                 ),
-                io.Float.Input(
-                    "strength",
-                    default=0.5,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="u: how far each head is pulled from its own attention (0) to the perturbation (1). "
+                inputs.strength(
+                    "u: how far each head is pulled from its own attention (0) to the perturbation (1). "
                     "Lower values keep the effect with fewer artifacts. A head's own @strength wins.",
+                    default=0.5,
                 ),
-                io.Float.Input(
+                inputs.fraction(
                     "start_percent",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="Where in sampling the guidance starts, 0 to 1. Steps before it cost nothing extra.",
+                    0.0,
+                    "Where in sampling the guidance starts, 0 to 1. Steps before it cost nothing extra.",
                 ),
-                io.Float.Input(
+                inputs.fraction(
                     "end_percent",
-                    default=1.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="Where in sampling the guidance ends, 0 to 1. Steps after it cost nothing extra.",
+                    1.0,
+                    "Where in sampling the guidance ends, 0 to 1. Steps after it cost nothing extra.",
                 ),
-                io.Float.Input(
+                inputs.fraction(
                     "rescale",
-                    default=0.0,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    tooltip="Brings the result's contrast back towards the unguided prediction's, per picture. 0 is off; "
+                    0.0,
+                    "Brings the result's contrast back towards the unguided prediction's, per picture. 0 is off; "
                     "raise it where a high scale oversaturates. With several groups the largest one acts, once.",
                 ),
-                io.Combo.Input(
-                    "tokens",
-                    options=list(TOKENS),
-                    default="all",
-                    tooltip="all: text and image tokens, as the paper's head numbers mean it. image: only the picture's own tokens "
-                    "are perturbed (not the text's, not Kontext's reference pictures').",
+                inputs.tokens(
+                    "all: text and image tokens, as the paper's head numbers mean it. image: only the picture's own tokens "
+                    "are perturbed (not the text's, not Kontext's reference pictures')."
                 ),
-                io.Combo.Input(
-                    "perturbation",
-                    options=list(PERTURBATIONS),
-                    default="identity",
-                    tooltip="What a head's attention is pulled towards. identity: each token sees itself (SoftPAG). uniform: all tokens "
-                    "alike. mean_query: every token asks the mean question. temperature: attention made flatter or sharper.",
+                inputs.perturbation(
+                    "What a head's attention is pulled towards. identity: each token sees itself (SoftPAG). uniform: all tokens "
+                    "alike. mean_query: every token asks the mean question. temperature: attention made flatter or sharper."
                 ),
-                io.Float.Input(
-                    "temperature",
-                    default=2.0,
-                    min=0.01,
-                    max=100.0,
-                    step=0.01,
-                    tooltip="Used by the perturbation temperature alone: above 1 flattens the head's attention, below 1 sharpens it.",
+                inputs.temperature(
+                    "Used by the perturbation temperature alone: above 1 flattens the head's attention, below 1 sharpens it."
                 ),
                 io.Combo.Input(
                     "mix",

@@ -1,5 +1,6 @@
 """`python tests`: sets up what is needed and runs every test; extra arguments go to pytest.
 
+`python tests --fast` runs the engine's tests alone (tests/engine), without a ComfyUI: the inner loop.
 `python tests --host` only sets up and prints one JSON line: python, comfyui, version.
 """
 
@@ -16,18 +17,28 @@ sys.path[:1] = [str(TESTS.parent)]  # in place of tests/ itself
 
 from hosting import setup  # noqa: E402  (after the path is right)
 
+ENGINE = TESTS / "engine"
+
 
 def main(arguments: list[str]) -> int:
     """Runs the tests and returns pytest's exit code."""
+    if "--fast" in arguments:
+        arguments = [argument for argument in arguments if argument != "--fast"]
+        return run(setup.ensure_engine(), ENGINE, ["-m", "not slow", *arguments], {"HEADHUNTER_ENGINE_ALONE": "1"})
     host = setup.ensure(tools=True)
     if "--host" in arguments:
         print(json.dumps({"python": str(host.python), "comfyui": str(host.comfyui), "version": host.version}))
         return 0
-    chosen = any(os.path.exists(argument.split("::")[0]) for argument in arguments)
-    command = [str(host.python), "-m", "pytest", "-c", str(TESTS / "pytest.ini"), "--rootdir", str(TESTS), *arguments]
-    env = os.environ | {"COMFYUI_PATH": str(host.comfyui)}
+    return run(host.python, TESTS, arguments, {"COMFYUI_PATH": str(host.comfyui)})
+
+
+def run(python: Path, folder: Path, arguments: list[str], settings: dict[str, str]) -> int:
+    """pytest over a folder, or over what the arguments name in place of it."""
+    named = any(os.path.exists(argument.split("::")[0]) for argument in arguments)
+    command = [str(python), "-m", "pytest", "-c", str(TESTS / "pytest.ini"), "--rootdir", str(TESTS), *arguments]
+    env = os.environ | settings
     env.pop("PYTHONPATH", None)
-    return subprocess.call(command if chosen else [*command, str(TESTS)], env=env)
+    return subprocess.call(command if named else [*command, str(folder)], env=env)
 
 
 if __name__ == "__main__":

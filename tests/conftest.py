@@ -1,5 +1,7 @@
 """Lets the tests import the real ComfyUI, on the CPU, and this pack the way ComfyUI loads it.
 
+Without a ComfyUI, and under `python tests --fast`, only the engine can be imported: tests/engine needs no more.
+
 Tests write `from headhunter_pack.headhunter import heads` and `import comfy.samplers`.
 """
 
@@ -14,7 +16,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-pytest_plugins = ["gridfixtures"]
 
 # The pack's root, where hosting/ lies, comes last: with it first, as `python -m pytest` has it, `import nodes` inside
 # ComfyUI would find the pack's nodes/ instead of ComfyUI's nodes.py.
@@ -24,12 +25,14 @@ from hosting import chromium, importing, locate  # noqa: E402  (after the path i
 from hosting.server import Server  # noqa: E402
 from hosting.setup import Host  # noqa: E402
 
-COMFYUI = locate.present(os.environ)
+COMFYUI = None if "HEADHUNTER_ENGINE_ALONE" in os.environ else locate.present(os.environ)
+pytest_plugins = ["gridfixtures"] if COMFYUI else []
 SCRATCH = tempfile.TemporaryDirectory(prefix="headhunter-tests-", ignore_cleanup_errors=True)
 
 if COMFYUI:
     importing.use_comfyui(COMFYUI, SCRATCH.name)
 importing.load_pack()
+collect_ignore = [] if COMFYUI else [path.name for path in Path(__file__).parent.glob("test_*.py")]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_report_header() -> str:
     """Which ComfyUI the tests run on."""
     if COMFYUI is None:
-        return "ComfyUI: none found, only tests of the engine can run; use `python tests`"
+        return "ComfyUI: none, only the tests of the engine (tests/engine) can run"
     return f"ComfyUI: {locate.version_of(COMFYUI)} in {COMFYUI}"
 
 

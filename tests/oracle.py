@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import comfy.sample
 import comfy.samplers
@@ -19,19 +19,17 @@ import torch
 
 @dataclass
 class Perturbed:
-    """What one perturbed pass does: u of (layer, head), and A'."""
+    """What one perturbed pass does: u of (layer, head), and A' of these rows (None: all that the family perturbs)."""
 
     u: dict[tuple[int, int], float]
     scale: float
     kind: str = "identity"
     tau: float = 2.0
-    rows: slice = field(default_factory=lambda: slice(None))
+    rows: slice | None = None
 
 
-def added_to_logits(mask: torch.Tensor | None) -> torch.Tensor:
+def added_to_logits(mask: torch.Tensor) -> torch.Tensor:
     """A mask as attention takes it, [Q, K], [B, Q, K] or [B, H, Q, K], boolean or added, as [B, H, Q, K] in float64."""
-    if mask is None:
-        return torch.zeros(1, 1, 1, 1, dtype=torch.float64)
     if mask.dtype == torch.bool:
         mask = torch.zeros(mask.shape, dtype=torch.float64).masked_fill(~mask, -torch.inf)
     if mask.ndim == 2:
@@ -39,28 +37,34 @@ def added_to_logits(mask: torch.Tensor | None) -> torch.Tensor:
     return (mask[:, None] if mask.ndim == 3 else mask).double()
 
 
-def attention_map_output(q, k, v, mask, layer: int | None, perturbed: Perturbed | None) -> torch.Tensor:
-    """q [B, H, Q, D], k and v [B, H or fewer, K, D], mask see `added_to_logits` -> [B, H, Q, D] by explicit maps."""
+def attention_map_output(q, k, v, mask, layer: int | None, perturbed: Perturbed | None, rows: slice) -> torch.Tensor:
+    """q [B, H, Q, D], k and v [B, H or fewer, K, D], mask see `added_to_logits` -> [B, H, Q, D] by explicit maps.
+
+    The queries are the last Q of the K rows. `rows` of the sequence are perturbed, and make the mean query.
+    """
     q, k, v = (t.double() for t in (q, k, v))
     k, v = (t.repeat_interleave(q.shape[1] // t.shape[1], dim=1) for t in (k, v))
     logits = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
-    mask = added_to_logits(mask).expand_as(logits)
-    weights = (logits + mask).softmax(-1)
+    mask = None if mask is None else added_to_logits(mask).expand_as(logits)
+    weights = (logits if mask is None else logits + mask).softmax(-1)
+    length, first = k.shape[2], k.shape[2] - q.shape[2]
+    chosen = torch.tensor([row - first for row in range(length)[rows] if row >= first], dtype=torch.long)
     for head in range(q.shape[1]):
         u = perturbed.u.get((layer, head), 0.0) if perturbed else 0.0
-        if not u:
+        if not u or not len(chosen):
             continue
+        added = 0.0 if mask is None else mask[:, head]
         if perturbed.kind == "identity":
-            other = torch.eye(q.shape[2], dtype=torch.float64).expand_as(weights[:, head])
+            other = torch.eye(length, dtype=torch.float64)[first:].expand_as(weights[:, head])
         elif perturbed.kind == "uniform":
-            other = mask[:, head].softmax(-1)  # the same weight for all that may be seen
+            other = (0 * logits[:, head] + added).softmax(-1)  # the same weight for all that may be seen
         elif perturbed.kind == "mean_query":
-            mean = q[:, head, perturbed.rows].mean(1, keepdim=True)
-            other = (mean @ k[:, head].transpose(-1, -2) / q.shape[-1] ** 0.5 + mask[:, head]).softmax(-1)
+            mean = q[:, head, chosen].mean(1, keepdim=True)
+            other = (mean @ k[:, head].transpose(-1, -2) / q.shape[-1] ** 0.5 + added).softmax(-1)
         else:
-            other = (logits[:, head] / perturbed.tau + mask[:, head]).softmax(-1)
+            other = (logits[:, head] / perturbed.tau + added).softmax(-1)
         mixed = (1 - u) * weights[:, head] + u * other
-        weights[:, head, perturbed.rows] = mixed[:, perturbed.rows]
+        weights[:, head, chosen] = mixed[:, chosen]
     return weights @ v
 
 
@@ -70,7 +74,9 @@ def explicit_attention(family: tiny.Family, perturbed: Perturbed | None) -> Iter
 
     AssertionError: the forward's attention is not what `family` says: how often, how long a sequence, whether masked.
     """
-    calls = iter(family.calls)
+    calls, expected = iter(family.calls), iter(family.row_runs)
+    rows = family.perturbed_rows if perturbed is None or perturbed.rows is None else perturbed.rows
+    masks = []
     module, _, name = family.attention.rpartition(".")
     namespace = importlib.import_module(module)
     original = getattr(namespace, name)
@@ -81,9 +87,9 @@ def explicit_attention(family: tiny.Family, perturbed: Perturbed | None) -> Iter
         if not skip_reshape:
             q, k, v = (t.reshape(t.shape[0], t.shape[1], heads, -1).transpose(1, 2) for t in (q, k, v))
         if layer is not None:
-            assert (q.shape[2], k.shape[2], q.shape[1]) == (family.length, family.length, family.heads)
-            assert (mask is not None) is family.masked
-        out = attention_map_output(q, k, v, mask, layer, perturbed)
+            assert (k.shape[2] - q.shape[2], k.shape[2]) == next(expected) and q.shape[1] == family.heads
+            masks.append(mask is not None)
+        out = attention_map_output(q, k, v, mask, layer, perturbed, rows)
         return out.transpose(1, 2).flatten(2).to(q.dtype)
 
     setattr(namespace, name, attention)
@@ -92,6 +98,7 @@ def explicit_attention(family: tiny.Family, perturbed: Perturbed | None) -> Iter
     finally:
         setattr(namespace, name, original)
     assert next(calls, "none left") == "none left", "fewer attention calls than the family has"
+    assert any(masks) is family.masked
 
 
 def sample(
@@ -109,7 +116,7 @@ def sample(
 
     def euler(wrapped, x, sigmas, extra_args=None, callback=None, disable=None):
         guider = wrapped.inner_model
-        options = {"transformer_options": {}}
+        options = {"transformer_options": dict(family.whole)}
 
         def predict(cond, perturbed):
             with explicit_attention(family, perturbed):

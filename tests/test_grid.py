@@ -1,6 +1,8 @@
 """Grids from checkpoint headers, and from models that ComfyUI's own detection builds."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 import tiny
@@ -95,6 +97,11 @@ def test_file(tmp_path):
     assert grid_from_file(path).model == "sd3-2x2"
 
 
+def headed(header: str) -> bytes:
+    """A safetensors file of that header."""
+    return len(header.encode()).to_bytes(8, "little") + header.encode()
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -106,11 +113,54 @@ def test_file(tmp_path):
         (20).to_bytes(8, "little") + b'{"a": {"shape": 3}} ',
         (9 * 2**20).to_bytes(8, "little") + b" " * 100,
         (200_000).to_bytes(8, "little") + b"[" * 200_000,
+        (1000).to_bytes(8, "little") + b'{"a": {"shape": [1]}}',  # cut short
+        *map(
+            headed,
+            (
+                '{"double_blocks.00000.img_attn.norm.key_norm.scale": {"shape": [4]}}',
+                '{"double_blocks.%s.img_attn.norm.key_norm.scale": {"shape": [4]}}' % ("9" * 5000),
+                '{"double_blocks.\u0663.img_attn.norm.key_norm.scale": {"shape": [4]}}',
+                '{"a": {"shape": [Infinity]}}',
+                '{"a": {"shape": [NaN]}}',
+                '{"a": {"shape": [1e999]}}',
+                '{"a": {"shape": [-1]}}',
+                '{"a": {"shape": [true]}}',
+                '{"a": {"shape": [%s]}}' % ("9" * 5000),
+                '{"a": {"shape": [1]}, "a": {"shape": [2]}}',
+                '{"__metadata__": {}, "__metadata__": {}}',
+                '{"a": {"shape": [1], "shape": [2]}}',
+                '{"a\\ud800": {"shape": [1]}}',
+                json.dumps(
+                    {
+                        name: {"shape": shape}
+                        for name, shape in (native_flux(2, 3, 48, 16) | {"img_in.weight": (0, 64)}).items()
+                    }
+                ),
+                json.dumps({name: {"shape": shape} for name, shape in native_flux(2, 3, 48, 0).items()}),
+                json.dumps({name: {"shape": shape} for name, shape in native_flux(2, 3, 2**40, 1).items()}),
+            ),
+        ),
     ],
+    ids=range(25),
 )
 def test_bad_file(tmp_path, content):
     path = tmp_path / "strange.safetensors"
     path.write_bytes(content)
+    with pytest.raises(GridError, match="strange.safetensors"):
+        grid_from_file(path)
+
+
+def broken_link(path: Path) -> None:
+    path.symlink_to(path.with_name("nowhere"))
+
+
+@pytest.mark.parametrize(
+    "make", [broken_link, os.mkfifo, Path.mkdir, lambda path: None], ids=["link", "pipe", "folder", "none"]
+)
+def test_what_is_no_file(tmp_path, make):
+    """Each is refused at once: reading a pipe that nobody writes would never end."""
+    path = tmp_path / "strange.safetensors"
+    make(path)
     with pytest.raises(GridError, match="strange.safetensors"):
         grid_from_file(path)
 

@@ -60,7 +60,7 @@ def test_its_picture_shows_without_a_network(page, name, request):
 def draw(page: Page, name: str, path: Path) -> None:
     page.evaluate(ADD, [name, SHOWN.get(name, {}), list(LOADERS["MODEL"])])
     page.wait_for_function("(name) => app.graph._nodes.some((node) => node.type === name)", arg=name)
-    page.wait_for_timeout(700)
+    browser.steady(page)
     width, height = page.evaluate(
         """(name) => { const node = app.graph._nodes.find((one) => one.type === name), ds = app.canvas.ds;
         const box = app.canvas.canvas.getBoundingClientRect();
@@ -69,7 +69,7 @@ def draw(page: Page, name: str, path: Path) -> None:
         name,
     )
     page.set_viewport_size({"width": 1600, "height": int(height) + 420})
-    page.wait_for_timeout(700)
+    browser.steady(page)
     page.screenshot(
         path=path,
         quality=82,

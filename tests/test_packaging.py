@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
+from PIL import Image
 
 from hosting import locate
 
@@ -68,6 +70,11 @@ def test_archive_holds_the_pack_and_no_tests(submitted, tmp_path):
         names = set(archive.namelist())
     assert {"__init__.py", "pyproject.toml", "requirements.txt", "LICENSE", "nodes/__init__.py"} <= names
     assert not {name.split("/")[0] for name in names} & {"hosting", "tests", "demo", "bench", ".ci", ".host", ".github"}
+    readme = (submitted / "README.md").read_text(encoding="utf-8")
+    pictures = {name for name in names if name.startswith("docs/") and not name.endswith(".md")}
+    assert pictures == set(re.findall(r"\]\((docs/[^)]+\.(?:jpg|png))\)", readme)), (
+        "the README's pictures, and no others"
+    )
 
 
 def test_pyproject_says_what_the_registry_needs():
@@ -78,7 +85,15 @@ def test_pyproject_says_what_the_registry_needs():
     assert (registry["PublisherId"], registry["DisplayName"]) == ("headhunter", "HeadHunter")
     assert project["dependencies"] == []
     assert (ROOT / project["license"]["file"]).read_text(encoding="utf-8").startswith("MIT License")
-    assert project["urls"]["Repository"].startswith("https://github.com/")
+    assert "urls" not in project and not {"Icon", "Banner"} & set(registry), "addresses: real ones, and a test for them"
+
+
+def test_icon_and_banner_are_what_the_registry_takes():
+    sizes = {}
+    for name in ("icon", "banner"):
+        with Image.open(ROOT / "docs" / f"{name}.png") as picture:
+            sizes[name] = picture.size
+    assert sizes["icon"][0] == sizes["icon"][1] <= 400 and sizes["banner"][0] * 9 == sizes["banner"][1] * 21
 
 
 def test_needed_comfyui_is_the_same_everywhere():

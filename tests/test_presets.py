@@ -44,7 +44,7 @@ def test_shipped_presets(path):
 
 
 def test_one_shipped_preset_for_each_confirmed_head_and_pair():
-    """reference/method.md section 4.5: 11 heads and 4 pairs of SD3, 7 heads and 4 pairs of FLUX.1-dev."""
+    """The heads that the paper's figures name: 11 heads and 4 pairs of SD3, 7 heads and 4 pairs of FLUX.1-dev."""
     count = {model: len([path for path in SHIPPED if path.parent.name == model]) for model in GRIDS}
     assert count == {"sd3-medium": 15, "flux1": 11}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import logging
 import re
 from pathlib import Path
 
@@ -34,6 +36,18 @@ def test_entrypoint_lists_every_node(host):
     found = {node.GET_SCHEMA().node_id: node for node in asyncio.run(extension.get_node_list())}
     assert NODES <= set(found)
     assert all(node.GET_SCHEMA().category == "HeadHunter" for node in found.values())
+
+
+@pytest.mark.parametrize(("name", "served"), [("headhunter", True), ("head hunter", False), ("köpfe", False)])
+def test_a_folder_that_the_page_is_not_served_from_is_named_in_the_log(host, tmp_path, caplog, name, served):
+    (tmp_path / name).symlink_to(ROOT)
+    spec = importlib.util.spec_from_file_location(f"pack_{served}", str(tmp_path / name / "__init__.py"))
+    assert spec and spec.loader
+    with caplog.at_level(logging.WARNING):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    told = [record.getMessage() for record in caplog.records if "HeadHunter" in record.getMessage()]
+    assert len(told) == (0 if served else 1)
+    assert served or (repr(name) in told[0] and "custom_nodes" in told[0])
 
 
 @pytest.mark.live

@@ -1,4 +1,4 @@
-"""The scoring nodes, executed directly, and their schemas against DESIGN section 5."""
+"""The scoring nodes, executed directly, and their schemas against docs/design.md."""
 
 from __future__ import annotations
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import os
 import pickle
+import re
 from pathlib import Path
 
 import comfy.clip_model
@@ -299,7 +301,7 @@ def test_pickles_that_hold_no_named_weights(value, tmp_path):
 
 def towers(vision: str, text: str) -> dict[str, torch.Tensor]:
     """All keys of a full CLIP file of one of ComfyUI's configurations, on no device."""
-    comfy_folder = Path(comfy.clip_vision.__file__).parent
+    comfy_folder = Path(inspect.getfile(comfy.clip_vision)).parent
     meta = torch.device("meta")
     weights = {"logit_scale": torch.tensor(4.6052)}
     for config, tower in {
@@ -347,3 +349,10 @@ def test_full_size_layouts_are_known_by_their_keys(layout, vision, text, width):
 def test_full_size_siglip_is_known_by_its_keys(config):
     parts = scoring_models.split(towers(config, ""), "x")
     assert scoring_models.vision_config(parts.vision, "x").name == config
+
+
+def test_comfyui_is_found_in_a_way_that_scanners_read():
+    """`comfy.x.__file__` reads as a name that ComfyUI does not have: comfy-import-guard then says that the pack will break."""
+    for room in ("headhunter", "nodes"):
+        for path in (Path(__file__).parent.parent / room).rglob("*.py"):
+            assert not re.search(r"comfy[\w.]*\.__file__", path.read_text(encoding="utf-8")), path

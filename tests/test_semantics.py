@@ -1,4 +1,4 @@
-"""What must hold on a real ComfyUI model and sampler (DESIGN section 6)."""
+"""What must hold on a real ComfyUI model and sampler (docs/design.md, Semantics)."""
 
 import logging
 from types import SimpleNamespace

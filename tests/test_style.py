@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from hosting import locate
 
 ROOT = locate.ROOT
@@ -18,9 +20,14 @@ def tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
-def test_ruff():
-    folders = ("headhunter", "nodes", "hosting", "tests", "demo", "bench", "__init__.py")
-    result = tool("ruff", "check", "--output-format=concise", *(place for place in folders if (ROOT / place).exists()))
+FOLDERS = ("headhunter", "nodes", "hosting", "tests", "demo", "bench", "docs", "__init__.py")
+
+
+@pytest.mark.parametrize(
+    "command", [("check", "--output-format=concise"), ("format", "--diff")], ids=["check", "format"]
+)
+def test_ruff(command):
+    result = tool("ruff", *command, *(place for place in FOLDERS if (ROOT / place).exists()))
     assert result.returncode == 0, result.stdout + result.stderr
 
 

@@ -18,7 +18,7 @@ const GRIDS = {
 listen(api, () => (app.rootGraph ?? app.graph)?.id ?? "");
 
 app.registerExtension({
-  name: "HeadHunter.Grid",
+  name: "headhunter.grid",
   nodeCreated(/** @type {ComfyNode} */ node) {
     const kind = GRIDS[node.comfyClass];
     if (kind) new HeadGrid(node, kind, app, api);

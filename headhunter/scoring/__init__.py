@@ -1,1 +1,1 @@
-"""Scorers: objects that give each image a number, higher is better (DESIGN 5b). Plain torch; no ComfyUI."""
+"""Scorers: objects that give each image a number, higher is better (docs/design.md). Plain torch; no ComfyUI."""

@@ -1,4 +1,4 @@
-"""Combining scorers so that weights mean what they say (docs/design.md).
+"""Combining scorers so that weights mean what they say.
 
     combined = sum_i w_i (score_i - baseline_i(pair)) / s_i
 
@@ -30,7 +30,7 @@ def spreads(baseline: Tensor, units: Sequence[float]) -> Tensor:
 
 
 def combine(scores: Tensor, baseline: Tensor, weights: Sequence[float], units: Sequence[float]) -> Tensor:
-    """Combined score of each pair, float64 [..., pairs], from scores [n, ..., pairs] and baseline [n, pairs].
+    """Combined score of each pair, float64 [..., pairs] on the CPU, from scores [n, ..., pairs] and baseline [n, pairs].
 
     n is the number of components. The baseline's own combined score is 0. ValueError where the shapes do not fit.
     """
@@ -40,9 +40,9 @@ def combine(scores: Tensor, baseline: Tensor, weights: Sequence[float], units: S
         shapes = f"scores {list(scores.shape)}, baseline {list(baseline.shape)}"
         raise ValueError(f"{count} weights, {len(units)} units, {shapes}: not the same components and pairs")
     ones = [1] * (scores.ndim - 2)
-    start = baseline.double().reshape(count, *ones, -1)
+    start = baseline.cpu().double().reshape(count, *ones, -1)
     factor = torch.tensor(weights, dtype=torch.float64) / spreads(baseline, units)
-    return (factor.to(scores.device).reshape(count, *ones, 1) * (scores.double() - start)).sum(0)
+    return (factor.reshape(count, *ones, 1) * (scores.cpu().double() - start)).sum(0)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Text match in a shared embedding space: the formulas of CLIP, PickScore and HPS, and the prompt pair.
 
-With x the image's and t the text's embedding, both of length 1 (reference/scoring.md 1.3):
+With x the image's and t the text's embedding, both of length 1:
 
     clip      x . t                                               CLIP's cosine
     pickscore exp(logit_scale) x . t                              PickScore (arXiv 2305.01569)

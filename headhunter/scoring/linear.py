@@ -1,7 +1,7 @@
 """Linear heads on image embeddings: score = w . x + b, x the L2-normalised embedding.
 
 The LAION aesthetic predictors have no activation between their layers, so any chain of them is one vector and one
-number: W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2) (reference/scoring.md 1.4).
+number: W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2).
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ class LinearHead:
         )
 
     def __call__(self, embedding: Tensor) -> Tensor:
-        """[D] of length 1 -> scalar."""
-        return (embedding.double() * self.weight.to(embedding.device)).sum() + self.bias
+        """[D] of length 1 -> scalar, float64 on the CPU."""
+        # On the CPU: some devices (MPS, DirectML) have no float64.
+        return (embedding.cpu().double() * self.weight.cpu()).sum() + self.bias
 
 
 def fold(layers: Mapping[str, Tensor], label: str) -> LinearHead:

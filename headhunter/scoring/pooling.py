@@ -1,4 +1,4 @@
-"""SigLIP's pooling head, which ComfyUI leaves out: one learned query attends over all tokens (reference/scoring.md 1.5).
+"""SigLIP's pooling head, which ComfyUI leaves out: one learned query attends over all tokens.
 
 h = attention(probe, tokens, tokens);   pooled = h + mlp(layernorm(h))
 """

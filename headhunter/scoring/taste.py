@@ -23,7 +23,7 @@ RIDGE = 0.1
 
 
 def learn(liked: Tensor, disliked: Tensor | None = None, label: str = "taste") -> LinearHead:
-    """Embeddings of length 1, [N, D] and optionally [M, D] -> a head that scores the liked higher.
+    """Embeddings of length 1, [N, D] and optionally [M, D] -> a head that scores the liked higher. Computed on the CPU.
 
     ValueError where a set is empty, or where nothing tells the two sets apart.
     """
@@ -31,8 +31,10 @@ def learn(liked: Tensor, disliked: Tensor | None = None, label: str = "taste") -
         if rows is not None and (rows.ndim != 2 or not len(rows)):
             raise ValueError(f"there are no {what} pictures")
     if disliked is None:
-        return LinearHead(normalise(liked.double().mean(0), "the mean of the liked pictures").double(), 0.0, label)
-    x = torch.cat([liked, disliked]).double()
+        return LinearHead(
+            normalise(liked.cpu().double().mean(0), "the mean of the liked pictures").double(), 0.0, label
+        )
+    x = torch.cat([liked, disliked]).cpu().double()
     y = torch.cat([torch.ones(len(liked)), -torch.ones(len(disliked))]).double()
     c = torch.cat([torch.full((len(rows),), 0.5 / len(rows)) for rows in (liked, disliked)]).double()
     weight, bias = ridge(x, y, c, RIDGE)

@@ -5,9 +5,20 @@ models.py has the makers, families.py what each kind of transformer looks like f
 
 from .families import FAMILIES, Family
 from .models import HAS_FLUX2, flux, flux2, sd3, video_vae
-from .sampling import CONTEXT, POOLED, TEXT_TOKENS, allow_float64, conditioning, host_node, latent, sample
+from .sampling import (
+    CONTEXT,
+    POOLED,
+    TEXT_TOKENS,
+    allow_float64,
+    conditioning,
+    honour_boolean_masks,
+    host_node,
+    latent,
+    sample,
+)
 
 __all__ = [
     "CONTEXT", "FAMILIES", "HAS_FLUX2", "POOLED", "TEXT_TOKENS", "Family",
-    "allow_float64", "conditioning", "flux", "flux2", "host_node", "latent", "sample", "sd3", "video_vae",
+    "allow_float64", "conditioning", "flux", "flux2", "honour_boolean_masks", "host_node", "latent", "sample", "sd3",
+    "video_vae",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from inspect import signature
+from itertools import accumulate
 
 import comfy.model_base
 import comfy.supported_models
@@ -26,9 +27,14 @@ class Family:
     attention: str  # "module.name" of the attention function that the blocks call
     calls: tuple[int | None, ...]  # the layer of each attention call of one forward; None is any other attention
     heads: int
-    text: int = TEXT_TOKENS  # rows of text, with their padding; they come first
+    text: int = TEXT_TOKENS  # rows of text, with padding or references among them; they come first
     image: int = PICTURE_TOKENS  # rows of the picture that is made; they come next
     others: int = 0  # rows of references or padding after it
+    runs: tuple[
+        int, ...
+    ] = ()  # rows of each attention call of a layer, where it takes several; later ones see those before
+    picture_alone: bool = False  # whether only the picture's rows are ever perturbed
+    whole: dict = field(default_factory=dict)  # transformer options under which each forward computes all rows
     masked: bool = False  # whether its attention gets a mask
     pooled: int = POOLED
     shape: tuple[int, ...] = (16, 8, 8)  # of a latent, without the batch
@@ -49,6 +55,17 @@ class Family:
     @property
     def length(self) -> int:
         return self.text + self.image + self.others
+
+    @property
+    def perturbed_rows(self) -> slice:
+        """What `tokens` all means."""
+        return self.image_rows if self.picture_alone else slice(None)
+
+    @property
+    def row_runs(self) -> list[tuple[int, int]]:
+        """First row and end of the queries of each joint attention call of a forward."""
+        ends = list(accumulate(self.runs or (self.length,)))
+        return list(zip([0, *ends], ends, strict=False)) * self.layers
 
     def model(self, seed: int = 0, dtype: torch.dtype = torch.float32):
         return self.make(seed=seed, dtype=dtype)
@@ -77,16 +94,30 @@ def _sd3(dual: tuple[int, ...]) -> Family:
     return Family(lambda **kwargs: models.sd3(dual=dual, **kwargs), ("joint_blocks",), attention, tuple(calls), 4)
 
 
-def _flux(make: Callable = models.flux, **changes) -> Family:
+def _flux(make: Callable = models.flux, layers: int = 5, **changes) -> Family:
     settings = {"heads": 3, "pooled": 768} | changes
     return Family(
-        make, ("double_blocks", "single_blocks"), "comfy.ldm.flux.math.optimized_attention", tuple(range(5)), **settings
+        make,
+        ("double_blocks", "single_blocks"),
+        "comfy.ldm.flux.math.optimized_attention",
+        tuple(range(layers)),
+        **settings,
     )
 
 
 def _qwen_image(make: Callable = models.qwen_image, **changes) -> Family:
     attention = "comfy.ldm.qwen_image.model.optimized_attention_masked"
     return Family(make, ("transformer_blocks",), attention, tuple(range(4)), 3, shape=(16, 1, 8, 8), **changes)
+
+
+def _qwen_image21(text: int, *runs: int, **extra) -> Family:
+    """Its text is causal and computed once a sampling, with its references: rows of the picture are perturbed alone."""
+    attention = "comfy.ldm.qwen_image21.model.optimized_attention"
+    calls = tuple(layer for layer in range(4) for _ in (*runs, PICTURE_TOKENS))
+    return Family(
+        models.qwen_image21, ("transformer_blocks",), attention, calls, 3, text=text, runs=(*runs, PICTURE_TOKENS),
+        picture_alone=True, whole={"qwen_image21_cache": {"device": "off"}}, masked=True, shape=(64, 4, 4), extra=extra,
+    )  # fmt: skip
 
 
 def _next_dit(make: Callable, **changes) -> Family:
@@ -113,7 +144,7 @@ def _families() -> dict[str, Family]:
     found["flux_kontext"] = _flux(**_with_references((8, 4), (4, 4), frames=False))
     if models.HAS_FLUX2:
         found["flux2"] = _flux(models.flux2)
-        found["flux2_klein"] = _flux(models.flux2_klein, heads=4, shape=(128, 4, 4), text=512)
+        found["flux2_klein"] = _flux(models.flux2_klein, 4, shape=(128, 4, 4), text=512)
     found["chroma"] = _flux(models.chroma)
     mask = {"attention_mask": _padding_mask(3, TEXT_TOKENS + PICTURE_TOKENS)[None], "attention_mask_img_shape": (4, 4)}
     found["chroma_masked"] = _flux(models.chroma, masked=True, extra=mask)
@@ -127,6 +158,10 @@ def _families() -> dict[str, Family]:
     if "attention_mask" in comfy.model_base.QwenImage.extra_conds.__code__.co_consts:  # from 0.3.76 on
         padded = torch.tensor([[1] * 3 + [0] * (TEXT_TOKENS - 3)])
         found["qwen_image_padded"] = _qwen_image(masked=True, extra={"attention_mask": padded})
+    if hasattr(comfy.supported_models, "QwenImage21"):
+        found["qwen_image21"] = _qwen_image21(TEXT_TOKENS, TEXT_TOKENS)
+        reference = {"reference_latents": [_random(0, 1, 64, 2, 4)], "image_slots": [2]}
+        found["qwen_image21_edit"] = _qwen_image21(TEXT_TOKENS + 8, 2, 8, TEXT_TOKENS - 2, **reference)
     found["lumina2"] = _next_dit(models.lumina2)
     if hasattr(comfy.supported_models, "ZImage"):
         found["z_image"] = _next_dit(models.z_image, text=32, others=32 - PICTURE_TOKENS)

@@ -108,7 +108,7 @@ def flux2_klein(seed: int = 0, dtype=torch.float32) -> comfy.model_patcher.Model
         "image_model": "flux2", "in_channels": 128, "out_channels": 128, "patch_size": 1, "guidance_embed": False,
         "default_ref_method": "index", "ref_index_scale": 10.0,
     }  # fmt: skip
-    return _patcher(comfy.supported_models.Flux2(_flux_config(1, 4, 4, **changes)), seed, dtype)
+    return _patcher(comfy.supported_models.Flux2(_flux_config(1, 3, 3, **changes)), seed, dtype)
 
 
 def chroma(seed: int = 0, dtype=torch.float32) -> comfy.model_patcher.ModelPatcher:
@@ -128,6 +128,15 @@ def qwen_image(seed: int = 0, dtype=torch.float32, **changes) -> comfy.model_pat
         "num_attention_heads": 3, "joint_attention_dim": CONTEXT, "axes_dims_rope": (4, 6, 6),
     }  # fmt: skip
     return _patcher(comfy.supported_models.QwenImage(config | changes), seed, dtype)
+
+
+def qwen_image21(seed: int = 0, dtype=torch.float32) -> comfy.model_patcher.ModelPatcher:
+    """A Qwen-Image 2.1 of 4 blocks x 3 heads: 64 latent channels in patches of 1."""
+    config = {
+        "image_model": "qwen_image21", "num_layers": 4, "attention_head_dim": 16, "num_attention_heads": 3,
+        "context_in_dim": CONTEXT, "axes_dims_rope": (4, 6, 6),
+    }  # fmt: skip
+    return _patcher(comfy.supported_models.QwenImage21(config), seed, dtype)
 
 
 def _next_dit(heads: int, kv_heads: int, size: int, axes: list[int], **changes) -> dict:

@@ -181,7 +181,7 @@ class Attribution:
             score_batch(part, picture, [text])
         with gradients():
             pixels = picture.clone().requires_grad_()
-            scores = [score_batch(part, pixels, [text]).double().sum() for part, _ in self.parts]
+            scores = [score_batch(part, pixels, [text]).cpu().double().sum() for part, _ in self.parts]
             blind = [part.name for (part, _), own in zip(self.parts, scores, strict=True) if not own.requires_grad]
             if blind:
                 raise AttributionError(

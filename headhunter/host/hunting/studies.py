@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import folder_paths
 
 from ...study import Study, read_study
+
+MAX_NAME = 100
+MAX_NAME_BYTES = 200  # a file's name has at most 255 on most disks, with .sqlite-journal
+RESERVED = re.compile(r"(?i)con|prn|aux|nul|(com|lpt)[0-9\u00b9\u00b2\u00b3]")
 
 
 def studies_folder() -> Path:
@@ -28,16 +34,32 @@ def study_path(name: str, identity: dict[str, Any], kind: str = "hunt") -> Path:
 
 
 def plain_name(name: str) -> str:
-    """A study's name, if it can be one: letters, digits, space, - _ and . in the middle. ValueError otherwise."""
-    if not re.fullmatch(r"[\w][\w\-. ]{0,99}", name) or name.endswith((".", " ")):
-        raise ValueError(f"{name!r} cannot be a study's name: use letters, digits, spaces, - and _, at most 100")
+    """A study's name, if every file system and route can hold it. ValueError says why it cannot."""
+    why = ""
+    if not re.fullmatch(r"\w[\w\-. ]*", name):
+        why = "use letters, digits, spaces, - and _, a letter, digit or _ first"
+    elif name.endswith((".", " ", ".csv")):
+        why = "it must not end with a dot, a space or .csv"
+    elif len(name) > MAX_NAME or len(name.encode()) > MAX_NAME_BYTES:
+        why = f"it is too long; at most {MAX_NAME} characters, and {MAX_NAME_BYTES} bytes"
+    elif RESERVED.fullmatch(name.split(".")[0].rstrip()):
+        why = "Windows keeps that name for a device"
+    if why:
+        raise ValueError(f"{name[:100]!r} cannot be a study's name: {why}")
     return name
 
 
 def list_studies() -> list[dict[str, Any]]:
-    """Name, time of last change and size of each study on disk, newest first."""
-    files = sorted(studies_folder().glob("*.sqlite"), key=lambda path: path.stat().st_mtime, reverse=True)
-    return [{"id": path.stem, "changed": path.stat().st_mtime, "bytes": path.stat().st_size} for path in files]
+    """Name, time of last change and size of each study on disk, newest first; what cannot be one is left out."""
+    found = []
+    with suppress(FileNotFoundError), os.scandir(studies_folder()) as entries:
+        for entry in entries:
+            name = entry.name.removesuffix(".sqlite")
+            with suppress(OSError, ValueError):  # a broken link, or a name that no route can ask for
+                if name != entry.name and entry.is_file():
+                    about = entry.stat()
+                    found.append({"id": plain_name(name), "changed": about.st_mtime, "bytes": about.st_size})
+    return sorted(found, key=lambda study: study["changed"], reverse=True)
 
 
 def find_study(name: str) -> Study:

@@ -1,6 +1,6 @@
 """Loads scoring models from files and runs them through ComfyUI's own image and text towers.
 
-One file, in transformers' CLIPModel layout or in open_clip's, gives both towers (reference/scoring.md section 1). ComfyUI moves
+One file, in transformers' CLIPModel layout or in open_clip's, gives both towers. ComfyUI moves
 them in and out of graphics memory. One picture is encoded at a time, so that no score depends on its batch-mates.
 """
 
@@ -31,7 +31,7 @@ from ...scoring.pooling import PREFIX, AttentionPool, attention_pool
 from ..gradients import Ordinary
 from .files import read_weights
 
-COMFY = Path(comfy.clip_vision.__file__).parent
+COMFY = Path(inspect.getfile(ClipVisionModel)).parent
 VISION_CONFIGS = tuple(
     COMFY / f"clip_vision_{name}.json"
     for name in ("config_vitl", "config_vitl_336", "config_h", "config_g", "siglip_384", "siglip_512")

@@ -1,7 +1,8 @@
-"""Read-only routes for the page (DESIGN 5b): the grid of a checkpoint, the shipped presets, the studies, a study's report,
-scores and previews.
+"""Read-only routes for the page: the grid of a checkpoint, the shipped presets, the studies, a study's report, scores and
+previews.
 
-Names are looked up in ComfyUI's own lists; a path is never taken.
+Names are looked up in ComfyUI's own lists; a path is never taken. What is read may be anyone's: every request is answered,
+with a reason where it cannot be had, and none holds up ComfyUI's own work (see `Workers`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,12 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+import json
+import logging
+import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +26,64 @@ from ...checkpoint import grid_from_file
 from ...families import models_for_the_page
 from ...grid import GridError, describe
 from ...heat import heat_of
-from ...study import StudyError
+from ...study import NoStudy, StudyError
 from ..hunting.studies import find_study, list_studies
 from .shipped import shipped_presets
 
 GRID_FOLDERS = ("checkpoints", "diffusion_models", "unet_gguf")
+ANSWER_SECONDS = 30.0
+FORMULA = re.compile(r"\s*[=+\-@]")
+PICTURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A body with its type. Headers keep a browser from seeing anything else in it."""
+
+    body: bytes
+    kind: str = "application/json"
+    status: int = 200
+
+    def response(self) -> web.Response:
+        headers = {"X-Content-Type-Options": "nosniff"}
+        return web.Response(body=self.body, content_type=self.kind, status=self.status, headers=headers)
+
+
+class Workers:
+    """A few threads of our own: a file that takes long (a study made to, a disk that is gone) holds up only its like.
+
+    threads: how many work at once. waiting: how many requests may be under way; one more is answered at once, with 503.
+    """
+
+    def __init__(self, name: str, threads: int = 3, waiting: int = 48):
+        self._pool = ThreadPoolExecutor(threads, f"headhunter-{name}")
+        self._waiting = waiting
+        self._under_way = 0
+
+    async def answer(self, make: Callable[[], Any]) -> web.Response:
+        """What `make` gives, made off the server's loop: JSON data, or an `Answer`."""
+        if self._under_way >= self._waiting:
+            return _refused("too many requests at once; ask again", 503).response()
+        self._under_way += 1
+        loop = asyncio.get_running_loop()
+        future = self._pool.submit(_made, make)
+        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._done))
+        try:
+            return (await asyncio.wait_for(asyncio.wrap_future(future), ANSWER_SECONDS)).response()
+        except asyncio.TimeoutError:
+            return _refused(f"no answer within {ANSWER_SECONDS:g} seconds; ask again", 503).response()
+
+    def _done(self) -> None:
+        self._under_way -= 1
 
 
 def add_routes(routes: web.RouteTableDef) -> None:
     """Register the routes on a server's table."""
+    files, studies = Workers("files"), Workers("studies")
 
     @routes.get("/headhunter/grid")
     async def grid(request: web.Request) -> web.Response:
-        return await _answer(lambda: _grid(request.query.get("folder", ""), request.query.get("name", "")))
+        return await files.answer(lambda: _grid(request.query.get("folder", ""), request.query.get("name", "")))
 
     @routes.get("/headhunter/models")
     async def models(request: web.Request) -> web.Response:
@@ -40,40 +91,51 @@ def add_routes(routes: web.RouteTableDef) -> None:
 
     @routes.get("/headhunter/presets")
     async def presets(request: web.Request) -> web.Response:
-        return await _answer(shipped_presets)
+        return await files.answer(shipped_presets)
 
     @routes.get("/headhunter/studies")
-    async def studies(request: web.Request) -> web.Response:
-        return await _answer(list_studies)
+    async def listed(request: web.Request) -> web.Response:
+        return await files.answer(list_studies)
 
     @routes.get("/headhunter/studies/{id}.csv")
     async def scores(request: web.Request) -> web.Response:
-        return await _answer(lambda: _scores(request.match_info["id"]), "text/csv")
+        return await studies.answer(lambda: _scores(request.match_info["id"]))
 
     @routes.get("/headhunter/studies/{id}")
     async def study(request: web.Request) -> web.Response:
-        return await _answer(lambda: _study(request.match_info["id"]))
+        return await studies.answer(lambda: _study(request.match_info["id"]))
 
     @routes.get("/headhunter/studies/{id}/heat")
     async def heat(request: web.Request) -> web.Response:
-        return await _answer(lambda: _heat(request.match_info["id"]))
+        return await studies.answer(lambda: _heat(request.match_info["id"]))
 
     @routes.get("/headhunter/studies/{id}/preview/{number}")
     async def preview(request: web.Request) -> web.Response:
-        return await _answer(lambda: _preview(request.match_info["id"], request.match_info["number"]), "image/jpeg")
+        return await studies.answer(lambda: _preview(request.match_info["id"], request.match_info["number"]))
 
 
-async def _answer(make: Callable[[], Any], kind: str = "application/json") -> web.Response:
-    """What `make` gives, made off the server's loop; 404 or 400 with a reason where it cannot be had."""
+def _made(make: Callable[[], Any]) -> Answer:
+    """An answer in every case: 404 where there is no such thing, 400 for a bad name, 422 for a file that cannot be read."""
     try:
-        body = await asyncio.to_thread(make)
+        value = make()
+        return value if isinstance(value, Answer) else Answer(json.dumps(value, allow_nan=False).encode())
+    except NoStudy as error:
+        return _refused(str(error), 404)
     except StudyError as error:
-        return web.json_response({"error": str(error)}, status=404)
+        return _refused(str(error), 422)
     except (GridError, ValueError) as error:
-        return web.json_response({"error": str(error)}, status=400)
-    if kind == "application/json":
-        return web.json_response(body)
-    return web.Response(body=body, content_type=kind)
+        return _refused(str(error), 400)
+    except OSError as error:
+        return _refused(f"it cannot be read ({error.strerror or error})", 422)
+    except (RecursionError, OverflowError, MemoryError) as error:
+        return _refused(f"it is too large to be read ({type(error).__name__})", 422)
+    except Exception as error:  # a bug of ours; the request is answered all the same
+        logging.exception("HeadHunter: a request could not be answered")
+        return _refused(f"{type(error).__name__}: {error}", 500)
+
+
+def _refused(why: str, status: int) -> Answer:
+    return Answer(json.dumps({"error": why}).encode(), status=status)
 
 
 def _grid(folder: str, name: str) -> dict[str, Any]:
@@ -86,9 +148,13 @@ def _grid(folder: str, name: str) -> dict[str, Any]:
     known = [one for one in ([folder] if folder else GRID_FOLDERS) if one in folder_paths.folder_names_and_paths]
     found = next((one for one in known if name in folder_paths.get_filename_list(one)), None)
     if found is None:
-        raise GridError(f"ComfyUI lists no file {name!r} in {folder or ' or '.join(known)}")
-    path = Path(folder_paths.get_full_path_or_raise(found, name))
-    file = {"name": name, "bytes": path.stat().st_size, "changed": path.stat().st_mtime}
+        raise GridError(f"ComfyUI lists no file {name[:200]!r} in {folder or ' or '.join(known)}")
+    try:
+        path = Path(folder_paths.get_full_path_or_raise(found, name))
+        about = path.stat()
+    except OSError:  # a broken link, or gone since it was listed
+        return {"name": name, "error": f"{name}: there is no such file any more, or it is no plain file"}
+    file = {"name": name, "bytes": about.st_size, "changed": about.st_mtime}
     try:
         return describe(grid_from_file(path)) | file
     except GridError as error:
@@ -112,29 +178,33 @@ def _study(name: str) -> dict[str, Any]:
         }
 
 
-def _scores(name: str) -> bytes:
+def _scores(name: str) -> Answer:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["round", "head", "heads", "pair", "prompt", "seed", "scorer", "score"])
     with find_study(name) as study:
         for row in study.table():
             writer.writerow([_safe(cell) for cell in row])
-    return text.getvalue().encode()
+    return Answer(text.getvalue().encode(errors="replace"), "text/csv")
 
 
 def _safe(cell: Any) -> Any:
     """A text that a spreadsheet would run as a formula gets a quote before it."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
 
 
-def _preview(name: str, number: str) -> bytes:
-    if not number.isdecimal() or len(number) > 12:
+def _preview(name: str, number: str) -> Answer:
+    """A preview as what its first bytes say it is."""
+    if not re.fullmatch(r"[0-9]{1,12}", number):
         raise ValueError("a preview has a number")
     with find_study(name) as study:
         data = study.preview(int(number))
     if data is None:
-        raise StudyError(f"the study {name} has no preview {number}")
-    return data
+        raise NoStudy(f"the study {name} has no preview {int(number)}")
+    kind = next((kind for start, kind in PICTURES.items() if data.startswith(start)), None)
+    if kind is None:
+        raise StudyError(f"preview {int(number)} of the study {name} is no JPEG or PNG picture")
+    return Answer(data, kind)
 
 
 def install() -> None:

@@ -186,6 +186,7 @@ def test_halving_equals_exhaustive_without_noise_at_a_third_of_the_cost():
     assert one.calls < other.calls / 2
 
 
+@pytest.mark.slow
 def test_miss_rate_of_halving_with_noise():
     """How often halving's first head is not exhaustive's, where noise is as large as the gap between the best heads."""
     missed = 0
@@ -261,6 +262,7 @@ def test_signed_strengths_of_all_heads_are_measured_too():
     assert hunted(Problem(USEFUL), POOL, 8, 1, 2, "halving").signed is None
 
 
+@pytest.mark.slow
 def test_miss_rate_of_attribution_with_noise():
     """As above, with predictions that foresee half of the noise and are as far off by themselves."""
     missed = 0

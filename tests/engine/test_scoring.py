@@ -564,3 +564,38 @@ def test_table():
     assert scores == pytest.approx([10 - 50, 20 - 50])
     assert text.splitlines()[0].endswith("combined") and text.splitlines()[1].split()[-1] == "-40.0000"
     assert len({len(line) for line in text.splitlines()}) == 1
+
+
+def test_a_fingerprint_sees_all_of_a_tensor():
+    """A change in one piece of over 512 kB is seen wherever it lies; of scattered numbers about 1 in 4096 is looked at."""
+    torch.manual_seed(0)
+    base = torch.randn(3 * 2**20)
+    key = fingerprint({"x": base})
+    for start in range(0, base.numel() - 2**17, 2**17 // 3):
+        changed = base.clone()
+        changed[start : start + 2**17 + 16] += 1
+        assert fingerprint({"x": changed}) != key, start
+    for small in (1, 100, 2**14):  # read whole
+        ones = torch.ones(small)
+        for place in (0, small // 2, small - 1):
+            other = ones.clone()
+            other[place] = 2
+            assert fingerprint({"x": ones}) != fingerprint({"x": other})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float8_e4m3fn, torch.int8, torch.bool])
+def test_a_fingerprint_sees_every_column(dtype):
+    """A matrix with one column changed, whatever the column: the places that are looked at move along."""
+    base = torch.zeros(4096, 2048)
+    key = fingerprint({"x": base.to(dtype)})
+    for column in range(0, 2048, 93):
+        changed = base.clone()
+        changed[:, column : column + 32] = 1
+        assert fingerprint({"x": changed.to(dtype)}) != key, column
+
+
+def test_a_fingerprint_does_not_copy_a_transposed_tensor():
+    base = torch.randn(2048, 1024)
+    assert fingerprint({"x": base.T}) != fingerprint({"x": base})
+    strides = base.T[:, None]
+    assert fingerprint({"x": strides}) == fingerprint({"x": strides.clone()})

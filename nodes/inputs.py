@@ -1,0 +1,80 @@
+"""Inputs that several nodes have, with their ranges in one place, and words that every node shares."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import comfy.samplers
+from comfy_api.v0_0_2 import io
+
+from ..headhunter.families import supported
+from ..headhunter.guidance import SCALE_RANGE, TEMPERATURE_RANGE, TOKENS
+from ..headhunter.perturbation import PERTURBATIONS
+
+SUPPORTED = supported()
+AS_IN_SOFT_PAG = "As in SoftPAG Guidance."
+
+
+def where_known(**keywords: Any) -> dict[str, Any]:
+    """Those keywords of io.Schema that this host has: `search_aliases` and `essentials_category` came in 2026."""
+    known = {field.name for field in dataclasses.fields(io.Schema)}
+    return {name: value for name, value in keywords.items() if name in known}
+
+
+def model(more: str = "") -> io.Model.Input:
+    return io.Model.Input("model", tooltip=f"The model: {SUPPORTED}.{f' {more}' if more else ''}")
+
+
+def fraction(name: str, default: float, tooltip: str, optional: bool = False) -> io.Float.Input:
+    """0 to 1."""
+    return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, optional=optional, tooltip=tooltip)
+
+
+def scale(tooltip: str) -> io.Float.Input:
+    low, high = SCALE_RANGE
+    return io.Float.Input("scale", default=3.0, min=low, max=high, step=0.1, tooltip=tooltip)
+
+
+def strength(tooltip: str, default: float = 1.0) -> io.Float.Input:
+    return fraction("strength", default, tooltip)
+
+
+def cfg(tooltip: str) -> io.Float.Input:
+    return io.Float.Input("cfg", default=1.0, min=0.0, max=100.0, step=0.1, tooltip=tooltip)
+
+
+def steps(tooltip: str = "Sampling steps.") -> io.Int.Input:
+    return io.Int.Input("steps", default=20, min=1, max=1000, tooltip=tooltip)
+
+
+def sampler_name() -> io.Combo.Input:
+    return io.Combo.Input("sampler_name", options=comfy.samplers.SAMPLER_NAMES, default="euler", tooltip="The sampler.")
+
+
+def scheduler() -> io.Combo.Input:
+    return io.Combo.Input(
+        "scheduler", options=comfy.samplers.SCHEDULER_NAMES, default="simple", tooltip="The noise schedule."
+    )
+
+
+def tokens(tooltip: str = AS_IN_SOFT_PAG, optional: bool = False) -> io.Combo.Input:
+    return io.Combo.Input("tokens", options=list(TOKENS), default="all", optional=optional, tooltip=tooltip)
+
+
+def perturbation(tooltip: str = AS_IN_SOFT_PAG, optional: bool = False) -> io.Combo.Input:
+    options = list(PERTURBATIONS)
+    return io.Combo.Input("perturbation", options=options, default="identity", optional=optional, tooltip=tooltip)
+
+
+def temperature(tooltip: str = "Used by that perturbation alone.", optional: bool = False) -> io.Float.Input:
+    low, high = TEMPERATURE_RANGE
+    return io.Float.Input("temperature", default=2.0, min=low, max=high, step=0.01, optional=optional, tooltip=tooltip)
+
+
+def batch_size(tooltip: str) -> io.Int.Input:
+    return io.Int.Input("batch_size", default=4, min=1, max=64, tooltip=tooltip)
+
+
+def study(tooltip: str) -> io.String.Input:
+    return io.String.Input("study", default="", tooltip=tooltip)
