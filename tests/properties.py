@@ -6,7 +6,7 @@
         with limited():            # 0.2 s of CPU, 64 MB; `within` tries a single large case several times
             parse(text, grid)
 
-`HEADHUNTER_CASES=10000 python tests tests/test_heads.py` tries so many cases a test instead, new ones every time; a case
+`HEADHUNTER_CASES=10000 python tests tests/engine/test_heads_properties.py` tries so many cases a test instead, new ones every time; a case
 that fails is printed in its smallest form, with a line (`@reproduce_failure`) that repeats it.
 """
 
@@ -25,7 +25,7 @@ from typing import TypeVar
 from hypothesis import HealthCheck, configuration, settings
 
 WANTED = os.environ.get("HEADHUNTER_CASES", "")
-DEFAULT = 300
+DEFAULT = 50 if "HEADHUNTER_ENGINE_ALONE" in os.environ else 300  # few under `python tests --fast`
 Result = TypeVar("Result")
 
 # Hypothesis keeps its notes in the current folder otherwise.

@@ -1,4 +1,7 @@
-"""Head text on generated cases: both parsers, formatting, set operations with and without a model; see properties.py."""
+"""Head text on generated cases: both parsers, formatting, set operations with and without a model.
+
+`HEADHUNTER_CASES=10000 python tests tests/engine/test_heads_properties.py` tries so many a test; see properties.py.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import cases, limited, within
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FLUX2 = grid_named("flux2")
 TALL = Grid("tall", (Segment("joint", 60),), 24)
 SMALL = Grid("small", (Segment("double", 2, "D"), Segment("single", 3, "S")), 4)
@@ -128,7 +131,7 @@ def combined(first: str, second: str, operation: str, grid: Grid | None) -> tupl
         return None, str(error)
 
 
-@cases(2)
+@cases()
 @given(NAMED, NAMED, st.sampled_from(list(OPERATIONS)))
 def test_without_a_model_the_result_is_that_of_every_model_or_asks_for_it(first, second, operation):
     result, reason = combined(first, second, operation, None)
@@ -277,6 +280,7 @@ def test_both_parsers_agree(in_javascript):
     compare(rows, in_javascript(rows))
 
 
+@pytest.mark.slow
 def test_both_parsers_agree_on_large_texts(in_javascript):
     rows = [(text, grid) for text in LARGE_TEXTS.values() for grid in (FLUX2, TALL)]
     compare(rows, in_javascript(rows))
