@@ -47,7 +47,7 @@ def perturbed_output(
     """
     v = v.index_select(2, heads)
     if kind == "identity":
-        return v[:, rows]
+        return v[:, v.shape[1] - q.shape[1] :][:, rows]
     if kind == "uniform" and mask is None:
         return v.mean(dim=1, keepdim=True)
     q, k = q.index_select(2, heads)[:, rows], k.index_select(2, heads)
@@ -87,8 +87,8 @@ def perturb(
 ) -> None:
     """Interpolate `out` [B, L, H, D] in place towards A' on some heads and query rows: lerp(out, other, u).
 
-    `heads` [n] are head numbers; `strengths` [B or 1, n] their u, so every batch row may have its own. q, k, v are
-    [B, L, H, D]; keys and values always span the whole sequence, the mean query is taken over `rows`. `mask`
+    `heads` [n] are head numbers; `strengths` [B or 1, n] their u, so every batch row may have its own. q is [B, L, H, D], k
+    and v [B, L' >= L, H, D] always span the whole sequence, of which q has the last rows; the mean query is taken over `rows`. `mask`
     [B or 1, H or 1, L or 1, L]: what each query row may see, as the host's attention takes it.
     """
     other = perturbed_output(kind, q, k, v, heads, rows, attend, temperature, qk_scale, mask)

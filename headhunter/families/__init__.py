@@ -29,7 +29,6 @@ def _found() -> tuple[Family, ...]:
 FAMILIES = _found()
 
 NOT_YET = {
-    "comfy.ldm.qwen_image21.": "Qwen-Image 2.1",
     "comfy.ldm.flux3.": "FLUX.3 Klein",
     "comfy.ldm.moss": "MOSS-Image",
 }

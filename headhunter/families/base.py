@@ -75,6 +75,10 @@ class Family:
     cross_attention: ClassVar[bool] = False
     """The text is not in the joint sequence, but comes by an attention of its own, which stays as it is."""
 
+    indexed: ClassVar[bool] = False
+    """Its attention is not given what a block is given: it is reached by the block's number in the transformer options, no
+    block is replaced, and the picture's rows alone are perturbed, whose attention is one call in each block."""
+
     # The loaded transformer.
 
     def heads(self, network: Any) -> int:
@@ -97,6 +101,13 @@ class Family:
         """
         start = text or 0
         return slice(start, start + picture)
+
+    def joint_length(self, picture: int, context: Any, conds: Mapping[str, Any]) -> int:
+        """Tokens that the picture's rows attend over, where blocks do not tell (`indexed`).
+
+        context: the text [B, L, D]; conds: what else the host hands the transformer.
+        """
+        return picture + context.shape[1]
 
     def run_block(self, block: Any, args: dict[str, Any]) -> dict[str, Any] | None:
         """Run a block for a gradient where the host's own call does not do; None where it does."""

@@ -4,7 +4,7 @@ models.py has the makers, families.py what each kind of transformer looks like f
 """
 
 from .families import FAMILIES, Family
-from .models import HAS_FLUX2, flux, flux2, sd3, video_vae
+from .models import HAS_FLUX2, flux, flux2, picture_vae, sd3, video_vae
 from .sampling import (
     CONTEXT,
     POOLED,
@@ -19,6 +19,6 @@ from .sampling import (
 
 __all__ = [
     "CONTEXT", "FAMILIES", "HAS_FLUX2", "POOLED", "TEXT_TOKENS", "Family",
-    "allow_float64", "conditioning", "flux", "flux2", "honour_boolean_masks", "host_node", "latent", "sample", "sd3",
+    "allow_float64", "conditioning", "flux", "flux2", "honour_boolean_masks", "host_node", "latent", "picture_vae", "sample", "sd3",
     "video_vae",
 ]  # fmt: skip

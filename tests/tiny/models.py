@@ -11,6 +11,7 @@ import comfy.ldm.wan.vae
 import comfy.model_patcher
 import comfy.sd
 import comfy.supported_models
+import comfy.taesd.taesd
 import torch
 from comfy.ldm.chroma.model import ChromaParams
 from comfy.ldm.flux.model import FluxParams
@@ -196,3 +197,17 @@ def video_vae(seed: int = 0) -> comfy.sd.VAE:
     return comfy.sd.VAE(
         sd=weights | {name: torch.ones_like(w) for name, w in weights.items() if name.endswith("gamma")}
     )
+
+
+def picture_vae(channels: int, seed: int = 0) -> comfy.sd.VAE:
+    """A small VAE of random weights for latents of any number of channels."""
+    torch.manual_seed(seed)
+    weights = {
+        f"taesd_{part}.{name}": torch.randn(weight.shape)
+        * (1 / max(1, weight[0].numel()) ** 0.5 if weight.ndim > 1 else 0.1)
+        for part in ("encoder", "decoder")
+        for name, weight in getattr(comfy.taesd.taesd.TAESD(latent_channels=channels), f"taesd_{part}")
+        .state_dict()
+        .items()
+    }
+    return comfy.sd.VAE(sd=weights | {"vae_scale": torch.tensor(1.0), "vae_shift": torch.tensor(0.0)})

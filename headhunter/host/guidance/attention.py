@@ -32,9 +32,9 @@ class JointAttention:
     """The override, for the host to call in place of its attention.
 
     previous: an override that was there before. entries, chunks: chunk i of the batch is perturbed as
-    `entries[chunks[i]]` says (None: not). length: tokens of the joint sequence; attention over any other number (the
-    second one of SD3.5 medium, cross attention) stays as it is. picture: the image's rows. first_only: later calls of
-    this length are none of ours. calls: how often the joint attention has run.
+    `entries[chunks[i]]` says (None: not). queries, length: rows and tokens of the joint attention; any other (the second
+    one of SD3.5 medium, cross attention) stays as it is. picture: the image's rows. first_only: later calls of this length
+    are none of ours. calls: how often the joint attention has run.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class JointAttention:
         layer: int,
         entries: Sequence[Entry | None],
         chunks: Sequence[int],
+        queries: int,
         length: int,
         picture: slice,
         first_only: bool,
@@ -52,6 +53,7 @@ class JointAttention:
         self.layer = layer
         self.entries = entries
         self.chunks = chunks
+        self.queries = queries
         self.length = length
         self.picture = picture
         self.first_only = first_only
@@ -76,7 +78,8 @@ class JointAttention:
         shaped = {"skip_reshape": skip_reshape, "skip_output_reshape": skip_output_reshape}
         out = attend(q, k, v, heads, mask=mask, **shaped, **kwargs)
         q, k, v = (_heads_third(t, heads, skip_reshape) for t in (q, k, v))
-        if not q.shape[1] == k.shape[1] == v.shape[1] == self.length or (self.first_only and self.calls):
+        joint = q.shape[1] == self.queries and k.shape[1] == v.shape[1] == self.length
+        if not joint or (self.first_only and self.calls):
             return out
         self.calls += 1
         k, v = (_every_head(t, heads) for t in (k, v))
@@ -112,6 +115,24 @@ class JointAttention:
                 mask[part] if mask is not None and mask.shape[0] > 1 else mask,
             )
             self.witness.called = True
+
+
+class IndexedAttention:
+    """The override of a whole forward, for families whose attention knows the number of its block and nothing else.
+
+    previous: an override that was there before. layers: the joint attention of each perturbed layer.
+    """
+
+    def __init__(self, previous: Callable | None, layers: dict[int, JointAttention]):
+        self.previous = previous
+        self.layers = layers
+
+    def __call__(self, func: Callable, *args: Any, **kwargs: Any) -> Tensor:
+        layer = (kwargs.get("transformer_options") or {}).get("block_index")
+        joint = self.layers.get(layer)
+        if joint is not None:
+            return joint(func, *args, **kwargs)
+        return func(*args, **kwargs) if self.previous is None else self.previous(func, *args, **kwargs)
 
 
 def _attend(attend: Callable, kwargs: dict, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:

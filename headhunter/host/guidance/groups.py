@@ -120,6 +120,8 @@ def _record_prefixes(guidance: HeadGuidance, run: Run, model_options: Options) -
     if may_skip_passes(model_options):
         key = architecture.key(0)
         replaced[key] = Probe(replaced.get(key), run.ran)
+    if architecture.family.indexed:
+        return
     for layer in {entry.strengths.layers[0] for entry in guidance.live if entry.strengths.layers[0]}:
         key = architecture.key(layer)
         replaced[key] = Recorder(replaced.get(key), layer, architecture.streams)

@@ -98,6 +98,7 @@ class PerturbedBlock(BlockHook):
             self.entries,
             forward.chunks,
             length,
+            length,
             forward.image_rows(length, self._text(args, forward.text)),
             # Cross attention over as many text tokens looks the same, and comes after.
             first_only=self.architecture.family.cross_attention and args["txt"].shape[1] == length,

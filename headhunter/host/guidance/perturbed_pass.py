@@ -17,9 +17,9 @@ from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from torch import Tensor
 
 from ..models import bare
-from .attention import Entry, Witness
+from .attention import Entry, IndexedAttention, JointAttention, Witness
 from .blocks import Architecture, Options, replacements
-from .forward import KEY, Forward, picture_tokens
+from .forward import KEY, Forward, check_calls, picture_tokens, with_override
 from .hooks import PerturbedBlock, Skipped, TextRecorder
 from .prefix import Prefix, joined
 from .wrapped import carry_out
@@ -38,12 +38,27 @@ def perturbed_options(
     """
     options = create_model_options_clone(model_options)
     transformer_options = options.setdefault("transformer_options", {})
-    replaced = replacements(transformer_options)
     layers = sorted({layer for entry in entries if entry for layer in entry.strengths.layers})
+    if not architecture.family.indexed:
+        _replace_blocks(transformer_options, entries, architecture, layers, witness, bool(prefixes))
+    wrapper = partial(_apply_model, entries, architecture, layers, prefixes, witness)
+    add_wrapper_with_key(WrappersMP.APPLY_MODEL, "headhunter", wrapper, transformer_options)
+    return options
+
+
+def _replace_blocks(
+    transformer_options: Options,
+    entries: Sequence[Entry | None],
+    architecture: Architecture,
+    layers: Sequence[int],
+    witness: Witness,
+    starts_late: bool,
+) -> None:
+    replaced = replacements(transformer_options)
     for layer in layers:
         key = architecture.key(layer)
         replaced[key] = PerturbedBlock(replaced.get(key), architecture, layer, layer == layers[0], entries, witness)
-    if prefixes:
+    if starts_late:
         for layer in range(layers[0]):
             key = architecture.key(layer)
             replaced[key] = Skipped(replaced.get(key))
@@ -51,9 +66,6 @@ def perturbed_options(
         key = architecture.key(0)
         replaced[key] = TextRecorder(replaced.get(key))
     carry_out(architecture, transformer_options)
-    wrapper = partial(_apply_model, entries, architecture, layers, prefixes)
-    add_wrapper_with_key(WrappersMP.APPLY_MODEL, "headhunter", wrapper, transformer_options)
-    return options
 
 
 def _apply_model(
@@ -61,6 +73,7 @@ def _apply_model(
     architecture: Architecture,
     layers: Sequence[int],
     prefixes: Mapping[UUID, Prefix],
+    witness: Witness,
     executor: Any,
     x: Tensor,
     t: Tensor,
@@ -88,6 +101,45 @@ def _apply_model(
         KEY: forward,
         "cond_or_uncond": [0 if entries[chunk] else chunk for chunk in chunks],
     }
-    result = executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
+    if not architecture.family.indexed:
+        result = executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
+    else:
+        length = architecture.family.joint_length(forward.picture, c_crossattn, kwargs)
+        override = _indexed(transformer_options, entries, forward, layers, length, witness)
+        options = with_override(transformer_options, override)
+        result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+        for layer, joint in override.layers.items():
+            if joint.calls:
+                check_calls(layer, joint.calls)
+                forward.ran.add(layer)
     forward.check(layers)
     return result
+
+
+def _indexed(
+    options: Options,
+    entries: Sequence[Entry | None],
+    forward: Forward,
+    layers: Sequence[int],
+    length: int,
+    witness: Witness,
+) -> IndexedAttention:
+    """The override of a forward whose attention knows its block's number alone: the picture's rows of each layer."""
+    previous = options.get("optimized_attention_override")
+    return IndexedAttention(
+        previous,
+        {
+            layer: JointAttention(
+                previous,
+                layer,
+                entries,
+                forward.chunks,
+                queries=forward.picture,
+                length=length,
+                picture=slice(None),
+                first_only=False,
+                witness=witness,
+            )
+            for layer in layers
+        },
+    )

@@ -80,11 +80,11 @@ class Recording:
 def may_reuse(model_options: Options, architecture: Architecture, layer: int) -> bool:
     """Whether the conditional pass may be recorded for a perturbed pass that starts at `layer`.
 
-    Not where another pack replaces a block before it, adds something after blocks or evaluates the conds in its own way,
-    in context windows (a cond then runs several times a step), or on several GPUs.
+    Not where the family's blocks are not replaced; where another pack replaces a block before it, adds something after
+    blocks or evaluates the conds in its own way; in context windows (a cond then runs several times a step), or on several GPUs.
     """
     options = model_options.get("transformer_options", {})
-    if layer == 0 or options.get(REUSE) is False or not shares_calls(model_options):
+    if layer == 0 or options.get(REUSE) is False or not shares_calls(model_options) or architecture.family.indexed:
         return False
     if any(options.get("patches", {}).get(name) for name in AFTER_BLOCKS):
         return False
