@@ -227,7 +227,7 @@ def _range(first: str, last: str | None, what: str) -> tuple[int, int]:
 
 def _whole(digits: str, what: str) -> int:
     digits = digits.lstrip("0") or "0"
-    # Not read first: Python refuses to read thousands of digits.
+    # Looked at before it is read: Python refuses to read a number of thousands of digits.
     if len(digits) > len(str(MAX_NUMBER)):
         shown = digits if len(digits) <= 20 else f"{digits[:20]}..."
         raise ValueError(f"{what} {shown} is over {MAX_NUMBER}, the most that is read")
