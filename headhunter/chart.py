@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -80,10 +81,9 @@ def _scores(draw: ImageDraw.ImageDraw, hunt: Hunt, box: tuple[int, int, int, int
     base = y(points[0][1].mean)
     for x in range(int(plot[0]), int(plot[2]), 10):
         draw.line((x, base, x + 5, base), DIM)
-    for (x, (_, one)), (next_x, (_, following)) in zip(
-        zip(xs, points, strict=True), list(zip(xs, points, strict=True))[1:], strict=False
-    ):
-        draw.line((x, y(one.mean), next_x, y(following.mean)), ORANGE, 3)
+    ends = [(x, y(measured.mean)) for x, (_, measured) in zip(xs, points, strict=True)]
+    for start, end in pairwise(ends):
+        draw.line((*start, *end), ORANGE, 3)
     helped = {f"round {round.number}": round.helped for round in hunt.rounds}
     for x, (name, measured) in zip(xs, points, strict=True):
         up, down = y(measured.mean + measured.error), y(measured.mean - measured.error)

@@ -132,9 +132,9 @@ OPERATIONS: dict[str, Callable[[HeadSet, HeadSet], HeadSet]] = {
 
 
 class Item(NamedTuple):
-    """One item as written. `letter`: L, D, S, or "" for `*`. Ranges are inclusive; `heads` None is the whole layer.
+    """One item as written. `letter`: L, a letter of the grid's (FLUX: D and S), or "" for `*`. Ranges are inclusive.
 
-    `source`: the whole text; `start`: where in it the item begins.
+    `heads`: None for the whole layer. `source`: the whole text; `start`: where in it the item begins.
     """
 
     letter: str
@@ -153,9 +153,10 @@ class Item(NamedTuple):
         for first, segment in grid.numbered():
             if segment.letter == self.letter:
                 return first, segment
-        letters = ["L", *(segment.letter for segment in grid.segments if segment.letter)]
+        letters = dict.fromkeys(["L", *(segment.letter for segment in grid.segments if segment.letter)])
         raise self.error(
-            f"{grid.model} has no blocks called {self.letter}; its layers are written {' or '.join(letters)}"
+            f"not a head: {grid.model} has no blocks called {self.letter}; "
+            f"its layers are written {' or '.join(letters)}"
         )
 
     def on(self, grid: Grid) -> tuple[range, range]:
@@ -226,7 +227,7 @@ def _range(first: str, last: str | None, what: str) -> tuple[int, int]:
 
 def _whole(digits: str, what: str) -> int:
     digits = digits.lstrip("0") or "0"
-    # Not read first: Python refuses to read thousands of digits.
+    # Looked at before it is read: Python refuses to read a number of thousands of digits.
     if len(digits) > len(str(MAX_NUMBER)):
         shown = digits if len(digits) <= 20 else f"{digits[:20]}..."
         raise ValueError(f"{what} {shown} is over {MAX_NUMBER}, the most that is read")
@@ -274,10 +275,10 @@ class Cells:
 
     def strengths(self) -> dict[int, float | None]:
         """Strength, or None, of every cell that is in, by the cell's bit; not sorted."""
-        found: dict[int, float | None] = dict.fromkeys(_bits(self.inside & ~self.strong))
+        strengths: dict[int, float | None] = dict.fromkeys(_bits(self.inside & ~self.strong))
         for strength, cells in self.by.items():
-            found |= dict.fromkeys(_bits(cells), strength)
-        return found
+            strengths |= dict.fromkeys(_bits(cells), strength)
+        return strengths
 
 
 def _bits(number: int) -> Iterator[int]:

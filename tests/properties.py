@@ -3,27 +3,30 @@
     @cases()                       # 300 generated cases, the same ones every time
     @given(text=texts)
     def test_it(text):
-        with limited():            # 0.2 s of CPU, 64 MB
+        with limited():            # 0.2 s of CPU, 64 MB; `within` tries a single large case several times
             parse(text, grid)
 
-`HEADHUNTER_CASES=10000 python tests tests/test_heads.py` tries so many cases a test instead, new ones every time; a case
+`HEADHUNTER_CASES=10000 python tests tests/engine/test_heads_properties.py` tries so many cases a test instead, new ones every time; a case
 that fails is printed in its smallest form, with a line (`@reproduce_failure`) that repeats it.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from hypothesis import HealthCheck, configuration, settings
 
 WANTED = os.environ.get("HEADHUNTER_CASES", "")
-DEFAULT = 300
+DEFAULT = 50 if "HEADHUNTER_ENGINE_ALONE" in os.environ else 300  # few under `python tests --fast`
+Result = TypeVar("Result")
 
 # Hypothesis keeps its notes in the current folder otherwise.
 configuration.set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "headhunter-hypothesis")
@@ -43,12 +46,34 @@ def cases(share: float = 1.0) -> settings:
 
 @contextmanager
 def limited(seconds: float = 0.2, megabytes: float = 64.0) -> Iterator[None]:
-    """AssertionError where what runs inside takes more CPU time, or makes the process grow by more memory."""
+    """AssertionError where what runs inside takes more CPU time, or makes the process grow by more memory.
+
+    Python's garbage collector waits for the end: what it looks through is all that the process holds.
+    """
+    collects = gc.isenabled()
+    gc.disable()
     begun, peak = time.thread_time(), _peak()
-    yield
-    took, grew = time.thread_time() - begun, _peak() - peak
+    try:
+        yield
+        took, grew = time.thread_time() - begun, _peak() - peak
+    finally:
+        if collects:
+            gc.enable()
     assert took < seconds, f"it took {took:.3f} s of CPU; {seconds:g} s are allowed"
     assert grew < megabytes, f"it took {grew:.0f} MB of memory; {megabytes:g} MB are allowed"
+
+
+def within(seconds: float, work: Callable[[], Result], tries: int = 5) -> Result:
+    """What `work` gives, if one of its tries is within the limit: other work on the same core makes CPU time longer."""
+    for attempt in range(tries):
+        try:
+            with limited(seconds):
+                result = work()
+            return result
+        except AssertionError:
+            if attempt == tries - 1:
+                raise
+    raise AssertionError("no tries")
 
 
 def _peak() -> float:

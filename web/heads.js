@@ -1,6 +1,6 @@
 /**
- * Head text <-> head set, as headhunter/heads.py reads it (docs/design.md). Pure; the table of cases in
- * tests/data/heads_cases.json drives both.
+ * Head text <-> head set, as headhunter/heads.py reads it (docs/design.md), within the same limits and as fast. Pure; the
+ * table of cases in tests/data/heads_cases.json drives both.
  *
  * @typedef {import("./grid.js").Grid} Grid
  * @typedef {{letter: string, layers: [number, number], heads: [number, number]|null, strength: number|null,
@@ -14,8 +14,10 @@ const MAX_TEXT = 100_000;
 const MAX_NUMBER = 9_999;
 const HINT = "Heads are written like L11H15, L7H0-3, L9 (a whole layer), * (all), with @0.5 for a strength of their own";
 
-// Python's white space is not quite JavaScript's.
-const WORD = /(?:[^\s\x1c-\x1f\x85,]|\ufeff)+/gu;
+const SHOWN = 60; // characters of an item in an error's message
+
+// Comments and items. Python's white space is not quite JavaScript's.
+const TOKEN = /#[^\r\n]*|(?:[^\s\x1c-\x1f\x85,#]|\ufeff)+/gu;
 const ITEM = /^(?:(\*)|([A-GI-Z])([0-9]+)(?:-([0-9]+))?(?:H(?:(\*)|([0-9]+)(?:-([0-9]+))?))?)(?:@(.*))?$/isu;
 const STRENGTH = /^-?(?:[0-9]+(?:\.[0-9]{1,3})?|\.[0-9]{1,3})$/;
 
@@ -23,7 +25,9 @@ const STRENGTH = /^-?(?:[0-9]+(?:\.[0-9]{1,3})?|\.[0-9]{1,3})$/;
 export class HeadTextError extends Error {
   /** @param {string} message */
   constructor(message, item = "", line = 0, column = 0) {
-    super((item ? `"${item}" (line ${line}, column ${column}): ` : "") + message);
+    const letters = [...item];
+    const shown = letters.length <= SHOWN ? item : letters.slice(0, SHOWN).join("") + "...";
+    super((item ? `"${shown}" (line ${line}, column ${column}): ` : "") + message);
     Object.assign(this, { item, line, column });
   }
 }
@@ -36,18 +40,35 @@ export class HeadTextError extends Error {
  * @throws {HeadTextError} naming the bad item, its place and what is allowed
  */
 export function parse(text, grid) {
-  const heads = new Map();
+  // Cells as the bits of long numbers, one number for each strength: thousands of overlapping ranges are then read fast.
+  let [inside, strong] = [0n, 0n];
+  /** @type {Map<number, bigint>} */
+  const byStrength = new Map();
   for (const item of parseItems(text)) {
-    for (const [layer, head] of cells(item, grid)) {
-      const key = layer * grid.heads + head;
-      const own = heads.get(key) ?? null;
-      if (own !== null && item.strength !== null && own !== item.strength)
-        throw item.error(`L${layer}H${head} already has the strength ${number(own)}; one head has one strength`);
-      heads.set(key, item.strength ?? own);
+    const cells = rectangle(item, grid);
+    inside |= cells;
+    if (item.strength === null) continue;
+    const alike = byStrength.get(item.strength) ?? 0n;
+    const clash = cells & strong & ~alike;
+    if (clash) {
+      const key = bits(clash)[0];
+      const own = [...byStrength].find(([, some]) => (some >> BigInt(key)) & 1n)?.[0] ?? 0;
+      const head = `L${Math.floor(key / grid.heads)}H${key % grid.heads}`;
+      throw item.error(`${head} already has the strength ${number(own)}; one head has one strength`);
     }
+    strong |= cells;
+    byStrength.set(item.strength, alike | cells);
   }
-  return heads;
+  const found = new Map(bits(inside & ~strong).map((key) => [key, /** @type {number|null} */ (null)]));
+  for (const [strength, cells] of byStrength) for (const key of bits(cells)) found.set(key, strength);
+  return new Map([...found].sort(([one], [other]) => one - other));
 }
+
+/**
+ * Which bits of a number are set, from the lowest.
+ * @param {bigint} cells
+ */
+const bits = (cells) => [...cells.toString(2)].reverse().flatMap((digit, bit) => (digit === "1" ? bit : []));
 
 /**
  * The canonical text: sorted, one item a run of heads in one layer with one strength; `L9` a layer, `*` all.
@@ -120,7 +141,7 @@ export function number(value) {
 const at = (strength) => (strength === null ? "" : `@${number(strength)}`);
 
 /**
- * The items of a text, without a grid.
+ * The items of a text, each once, without a grid.
  * @param {string} text
  * @returns {Item[]}
  * @throws {HeadTextError} naming the first bad item
@@ -128,19 +149,24 @@ const at = (strength) => (strength === null ? "" : `@${number(strength)}`);
 export function parseItems(text) {
   const length = text.length > MAX_TEXT ? [...text].length : 0;
   if (length > MAX_TEXT) throw new HeadTextError(`the text has ${length} characters; at most ${MAX_TEXT} are read`);
-  return text.split(/\r\n|\r|\n/).flatMap((line, index) =>
-    [...line.split("#", 1)[0].matchAll(WORD)].map((match) =>
-      parseItem(match[0], index + 1, () => [...line.slice(0, match.index)].length + 1)));
+  /** @type {Map<string, Item>} */
+  const items = new Map();
+  for (const { 0: token, index } of text.matchAll(TOKEN))
+    if (token[0] !== "#" && !items.has(token)) items.set(token, parseItem(token, text, index));
+  return [...items.values()];
 }
 
 /**
  * @param {string} text
- * @param {number} line
- * @param {() => number} column
+ * @param {string} source the whole text
+ * @param {number} start where in it the item begins
  * @returns {Item}
  */
-function parseItem(text, line, column) {
-  const error = (/** @type {string} */ message) => new HeadTextError(message, text, line, column());
+function parseItem(text, source, start) {
+  const error = (/** @type {string} */ message) => {
+    const lines = source.slice(0, start).split(/\r\n|\r|\n/);
+    return new HeadTextError(message, text, lines.length, [...lines[lines.length - 1]].length + 1);
+  };
   const match = ITEM.exec(text);
   if (!match) throw error(`not a head. ${HINT}`);
   const [, all, letter, layer, layerEnd, , head, headEnd, written] = match;
@@ -152,9 +178,12 @@ function parseItem(text, line, column) {
    * @returns {[number, number]}
    */
   const range = (first, last, what) => {
-    const [low, high] = [first, last ?? first].map((digits) => Number(digits.slice(0, 9)));
-    const most = Math.max(low, high);
-    if (most > MAX_NUMBER) throw error(`${what} ${most} is over ${MAX_NUMBER}, the most that is read`);
+    const [low, high] = [first, last ?? first].map((written) => {
+      const digits = written.replace(/^0+(?=[0-9])/, "");
+      const shown = digits.length <= 20 ? digits : `${digits.slice(0, 20)}...`;
+      if (digits.length > 4) throw error(`${what} ${shown} is over ${MAX_NUMBER}, the most that is read`);
+      return Number(digits);
+    });
     if (high < low) throw error(`the ${what} range ${low}-${high} is reversed; write ${high}-${low}`);
     return [low, high];
   };
@@ -172,22 +201,26 @@ function parseItem(text, line, column) {
 }
 
 /**
- * The layer and head of every cell that an item stands for.
+ * The cells that an item stands for, as the bits of a number: bit `layer * grid.heads + head`.
  * @param {Item} item
  * @param {Grid} grid
- * @returns {Generator<[layer: number, head: number]>}
  */
-function* cells({ letter, layers, heads, error }, grid) {
-  const [first, last] = letter ? layers : [0, grid.layers - 1];
-  const own = letter && letter !== "L" ? layersOf(grid, letter) : null; // the layers that the letter numbers
-  if (own) lettered(letter, first, last, own, grid, error);
-  else if (last >= grid.layers)
+function rectangle({ letter, layers, heads, error }, grid) {
+  let [first, last] = letter ? layers : [0, grid.layers - 1];
+  if (letter && letter !== "L") {
+    const own = layersOf(grid, letter); // the layers that the letter numbers, one after the other
+    lettered(letter, first, last, own, grid, error);
+    [first, last] = [own[first], own[last]];
+  } else if (last >= grid.layers) {
     throw error(`${grid.model} has no layer ${Math.max(first, grid.layers)}; its layers are 0 to ${grid.layers - 1}`);
+  }
   const [low, high] = heads ?? [0, grid.heads - 1];
   if (high >= grid.heads)
     throw error(`${grid.model} has no head ${Math.max(low, grid.heads)}; its heads are 0 to ${grid.heads - 1}`);
-  for (let index = first; index <= last; index++)
-    for (let head = low; head <= high; head++) yield [own ? own[index] : index, head];
+  const [rows, width] = [last - first + 1, grid.heads];
+  let cells = ((1n << BigInt(high - low + 1)) - 1n) << BigInt(low);
+  for (let height = 1; height < rows; height *= 2) cells |= cells << BigInt(height * width);
+  return BigInt.asUintN(rows * width, cells) << BigInt(first * width);
 }
 
 /**

@@ -1,4 +1,4 @@
-"""All heads screened at once by one gradient, in place of two passes a step for each of them.
+"""What each head would do to the score, for all heads at once by a gradient, in place of two passes a step for each.
 
 To first order, adding head h to the perturbed pass changes the score S of a picture by u dS/du_h at u_h = 0, u being the
 strength that the hunt tries it at. With D = uncond + c (cond - uncond) + w (cond - perturbed) (c is cfg), and while no head is
@@ -116,7 +116,7 @@ class Attribution:
 
     def __call__(self, chosen: HeadSet, pool: HeadSet, pairs: Sequence[int]) -> dict[Head, Measured]:
         """What adding each head of `pool` to `chosen` would do to the score of each pair; broken pictures are left out."""
-        found: dict[int, dict[str, float]] = {}
+        by_pair: dict[int, dict[str, float]] = {}
         for first in range(0, len(pairs), PAIRS_AT_ONCE):
             some = pairs[first : first + PAIRS_AT_ONCE]
             known = {pair: self.study.get(self._name(chosen, pair)) for pair in some}
@@ -126,11 +126,11 @@ class Attribution:
                     known[pair] = dict(zip(map(str, pool), values, strict=True))
                     self.study.put(self._name(chosen, pair), known[pair])
             self.progress.screened(len(some), made=bool(missing))
-            found |= known
-        usable = tuple(pair for pair in pairs if all(map(math.isfinite, found[pair].values())))
+            by_pair |= known
+        usable = tuple(pair for pair in pairs if all(map(math.isfinite, by_pair[pair].values())))
         if not usable:
             raise AttributionError(f"No picture gave a gradient that is a finite number. {INSTEAD}")
-        return {head: Measured(usable, tuple(found[pair][str(head)] for pair in usable)) for head in pool}
+        return {head: Measured(usable, tuple(by_pair[pair][str(head)] for pair in usable)) for head in pool}
 
     def _name(self, chosen: HeadSet, pair: int) -> str:
         return f"attribution of pair {pair} given {format_heads(chosen, self.grid) or 'nothing'}"
@@ -159,7 +159,7 @@ class Attribution:
         with torch.no_grad():
             pictures = [self.generator.decode(latent) for latent in latents]
         by_pixels = [self._by_pixels(picture, pair.text) for picture, pair in zip(pictures, pairs, strict=True)]
-        ends = [self._by_latent(latent, one) for latent, one in zip(latents, by_pixels, strict=True)]
+        ends = [self._by_latent(latent, gradient) for latent, gradient in zip(latents, by_pixels, strict=True)]
         return [
             self._walk_back(chosen, pool, pair, states, end)
             for pair, (states, _), end in zip(pairs, trajectories, ends, strict=True)
@@ -182,12 +182,12 @@ class Attribution:
         with gradients():
             pixels = picture.clone().requires_grad_()
             scores = [score_batch(part, pixels, [text]).cpu().double().sum() for part, _ in self.parts]
-            blind = [part.name for (part, _), one in zip(self.parts, scores, strict=True) if not one.requires_grad]
+            blind = [part.name for (part, _), own in zip(self.parts, scores, strict=True) if not own.requires_grad]
             if blind:
                 raise AttributionError(
                     f"The scorer {', '.join(blind)} says that it gives gradients, but gives none. {INSTEAD}"
                 )
-            score = torch.stack([share * one for share, one in zip(self._shares(), scores, strict=True)]).sum()
+            score = torch.stack([share * own for share, own in zip(self._shares(), scores, strict=True)]).sum()
             return torch.autograd.grad(score, pixels)[0]
 
     def _by_latent(self, latent: Tensor, by_pixels: Tensor) -> Tensor:
@@ -202,15 +202,16 @@ class Attribution:
             return _pull(decoded, [start], by_pixels)[0]
 
     def _shares(self) -> list[float]:
-        """What each scorer counts in the hunt's score (docs/design.md); 1 for a single scorer, whose own score it is."""
+        """What each scorer's score is multiplied by in the hunt's (scoring/combine.py); 1 for a single scorer."""
         if len(self.parts) == 1:
             return [1.0]
         baseline = [self.study.scores("", pair) for pair in range(len(self.pairs))]
-        spread = spreads(torch.tensor(baseline, dtype=torch.float64).T, [part.unit for part, _ in self.parts])
-        return [weight / float(one) for (_, weight), one in zip(self.parts, spread, strict=True)]
+        units = [part.unit for part, _ in self.parts]
+        deviations = spreads(torch.tensor(baseline, dtype=torch.float64).T, units).tolist()
+        return [weight / deviation for (_, weight), deviation in zip(self.parts, deviations, strict=True)]
 
     def _walk_back(self, chosen: HeadSet, pool: HeadSet, pair: Pair, states: list[Tensor], end: Tensor) -> list[float]:
-        """dS/du of the pool's heads along a kept sampling, times what their use in the hunt makes of it."""
+        """What each head of the pool would change, from dS/du along the kept steps of a sampling; see the module."""
         generator = self.generator
         sampling, group = generator.sampling, generator.sampling.group
         model = generator.model
@@ -296,7 +297,7 @@ def _pull(outcome: Tensor, sources: Sequence[Tensor], g: Tensor) -> list[Any]:
     """g . d outcome / d source, for each source, None where there is no way. Scaled inside, so that 16 bits hold it."""
     size = g.abs().amax().clamp(min=torch.finfo(torch.float32).tiny)
     pulled = torch.autograd.grad(outcome, sources, (g / size).to(outcome), allow_unused=True)
-    return [None if one is None else one.float() * size.to(one.device) for one in pulled]
+    return [None if gradient is None else gradient.float() * size.to(gradient.device) for gradient in pulled]
 
 
 def _is_plain(model: ModelPatcher, group: Group) -> bool:

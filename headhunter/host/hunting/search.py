@@ -159,7 +159,7 @@ def _note(result: Hunt, grid: Grid) -> str:
     better = "better" if against.mean > 0 else "not better"
     text = f": {format_heads(result.signed.heads, grid)}" if against.mean > 0 else " is signed.heads in the report."
     return (
-        f"All heads at once with signed strengths scored {signed.mean:.5g}, the heads found {chosen.mean:.5g}: {better} "
+        f"All heads at once with signed strengths scored {signed.mean:.5g}, the chosen heads {chosen.mean:.5g}: {better} "
         f"({against.mean:+.3g} +- {against.error:.2g}). Their text{text}"
     )
 

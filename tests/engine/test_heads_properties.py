@@ -1,9 +1,13 @@
-"""Head text on generated cases: both parsers, formatting, set operations with and without a model; see properties.py."""
+"""Head text on generated cases: both parsers, formatting, set operations with and without a model.
+
+`HEADHUNTER_CASES=10000 python tests tests/engine/test_heads_properties.py` tries so many a test; see properties.py.
+"""
 
 from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -24,9 +28,9 @@ from headhunter_pack.headhunter.heads import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import cases, limited
+from properties import cases, limited, within
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FLUX2 = grid_named("flux2")
 TALL = Grid("tall", (Segment("joint", 60),), 24)
 SMALL = Grid("small", (Segment("double", 2, "D"), Segment("single", 3, "S")), 4)
@@ -58,7 +62,7 @@ STRENGTHS = ["0.5", "-0.25", ".5", "0", "-0", "1", "0.125"]
 WILD = st.text(st.sampled_from("LDSHldsh0123456789-*@.,# \n\r\t\x1c\x85\ufeff\u2028x\U0001f600"), max_size=30)
 ANY_TEXT = st.one_of(
     texts(items("LLLDSldsX", 6, 5, STRENGTHS)),
-    texts(items("LLDS", 60, 50, STRENGTHS)),
+    texts(items("LLDSdX", 60, 50, STRENGTHS)),
     texts(items("L", 12_000, 12_000, ["2", "0.5", "0.0001", "x"]) | WILD, 4),
     WILD,
 )
@@ -79,7 +83,7 @@ def test_any_text_is_read_or_refused_at_its_place(text, grid):
         assert parse(format_heads(heads, grid), grid) == heads
     assert canonical(format_heads(heads, grid), grid) == format_heads(heads, grid)
     # Order never matters.
-    lines = [line.split("#")[0].replace(",", " ").split() for line in text.splitlines()]
+    lines = [line.split("#")[0].replace(",", " ").split() for line in re.split("[\r\n]", text)]
     words = [word for line in lines for word in line]
     random.Random(0).shuffle(words)
     assert parse(" ".join(words), grid) == heads
@@ -127,7 +131,7 @@ def combined(first: str, second: str, operation: str, grid: Grid | None) -> tupl
         return None, str(error)
 
 
-@cases(2)
+@cases()
 @given(NAMED, NAMED, st.sampled_from(list(OPERATIONS)))
 def test_without_a_model_the_result_is_that_of_every_model_or_asks_for_it(first, second, operation):
     result, reason = combined(first, second, operation, None)
@@ -180,29 +184,29 @@ LARGE_TEXTS = {
 }
 
 
+def read(work):
+    """What it gives, or None where the text is refused, which must be in few words."""
+    try:
+        return work()
+    except HeadTextError as error:
+        assert len(str(error)) < 500
+        return None
+
+
 @pytest.mark.parametrize("grid", [FLUX2, TALL], ids=str)
 @pytest.mark.parametrize("name", LARGE_TEXTS)
 def test_large_texts_are_read_in_a_fifth_of_a_second(name, grid):
-    with limited():
-        try:
-            heads = parse(LARGE_TEXTS[name], grid)
-        except HeadTextError as error:
-            assert len(str(error)) < 500
-            return
-    with limited():
-        format_heads(heads, grid)
+    heads = within(0.2, lambda: read(lambda: parse(LARGE_TEXTS[name], grid)))
+    if heads is not None:
+        within(0.2, lambda: format_heads(heads, grid))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("name", LARGE_TEXTS)
 def test_large_texts_without_a_model(name, operation):
-    with limited(0.4):  # two texts are read, and a third is written
-        try:
-            text = combine(LARGE_TEXTS[name], LARGE_TEXTS[name], operation, None)
-        except HeadTextError as error:
-            assert len(str(error)) < 500
-            return
-    assert len(text) <= MAX_TEXT
+    # Two texts are read, and a third is written.
+    text = within(0.4, lambda: read(lambda: combine(LARGE_TEXTS[name], LARGE_TEXTS[name], operation, None)))
+    assert text is None or len(text) <= MAX_TEXT
 
 
 SCRIPT = """
@@ -261,7 +265,7 @@ def compare(rows, results):
     for (text, grid), result in zip(rows, results, strict=True):
         seconds = result.pop("seconds")
         assert result == in_python(text, grid), (text[:500], grid.model)
-        assert seconds < 0.4, f"{text[:60]!r}: {seconds:.3f} s, read twice and written"
+        assert seconds < 0.6, f"{text[:60]!r}: {seconds:.3f} s, read twice and written once"
 
 
 def test_both_parsers_agree(in_javascript):
@@ -276,6 +280,7 @@ def test_both_parsers_agree(in_javascript):
     compare(rows, in_javascript(rows))
 
 
+@pytest.mark.slow
 def test_both_parsers_agree_on_large_texts(in_javascript):
     rows = [(text, grid) for text in LARGE_TEXTS.values() for grid in (FLUX2, TALL)]
     compare(rows, in_javascript(rows))
