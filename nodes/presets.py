@@ -16,7 +16,7 @@ NONE = "none"
 
 
 class HeadHunterPreset(io.ComfyNode):
-    """Applies a preset's groups to a model (DESIGN section 7)."""
+    """Applies a preset's groups to a model (docs/design.md)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -91,7 +91,7 @@ def _choose(name: str, text: str) -> Preset:
 
 
 class HeadHunterSavePreset(io.ComfyNode):
-    """Saves a model's groups as a preset (DESIGN section 7)."""
+    """Saves a model's groups as a preset (docs/design.md)."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

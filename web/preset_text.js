@@ -1,7 +1,7 @@
 /** The heads of a preset node before it has run: of its text, or of the shipped preset that is chosen. */
 
 import { inputIndex, textAt } from "./graph.js";
-import { parsePreset, refusal, unionText } from "./presets.js";
+import { parsePreset, refusal, strip, unionText } from "./presets.js";
 import { shippedNow } from "./shipped.js";
 
 /**
@@ -11,8 +11,21 @@ import { shippedNow } from "./shipped.js";
  *   null where only a run can tell
  */
 export function presetText(node, grid) {
+  const source = sourceOf(node);
+  const known = last.get(node);
+  // It is asked for at every drawing: the same text is read once.
+  if (known && known.source === source && known.grid === grid) return known.answer;
+  const answer = read(source, grid);
+  last.set(node, { source, grid, answer });
+  return answer;
+}
+
+/** Of each node: what was read last. */
+const last = new WeakMap();
+
+function read(source, grid) {
   try {
-    const preset = presetAt(node);
+    const preset = typeof source === "string" ? parsePreset(source) : source;
     if (!preset) return null;
     const refused = refusal(preset, grid);
     return { heads: refused ? "" : unionText(preset, grid), refused };
@@ -21,10 +34,11 @@ export function presetText(node, grid) {
   }
 }
 
-function presetAt(node) {
+/** A preset's text, a shipped preset, or null. */
+function sourceOf(node) {
   const text = valueOf(node, "preset_json"), choice = valueOf(node, "preset");
   if (text === null) return null;
-  return text.trim() ? parsePreset(text) : shippedNow()?.find(({ id }) => id === choice)?.preset ?? null;
+  return strip(text) ? text : shippedNow()?.find(({ id }) => id === choice)?.preset ?? null;
 }
 
 /** A widget's text, or what a wire brings there; null where it cannot be told. */
