@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:1] = [str(ROOT / "tests")]  # in place of bench/ itself
+sys.path[:1] = [str(ROOT)]  # in place of bench/ itself
 
 from hosting import setup  # noqa: E402  (after the path is right)
 

@@ -15,9 +15,10 @@ GRID = grid_named("flux1")
 REPEATS = 20
 IN_THE_PAGE = """async ([text, repeats]) => {
   const { parse, format } = await import('/extensions/headhunter/heads.js');
-  const { draw, layoutOf } = await import('/extensions/headhunter/drawing.js');
-  const kinds = [...Array(19).fill('double'), ...Array(38).fill('single')];
-  const grid = { model: 'flux1', layers: 57, heads: 24, kinds };
+  const { draw } = await import('/extensions/headhunter/widget/drawing.js');
+  const { layoutOf } = await import('/extensions/headhunter/widget/layout.js');
+  const segments = [{ kind: 'double', letter: 'D', count: 19 }, { kind: 'single', letter: 'S', count: 38 }];
+  const grid = { model: 'flux1', layers: 57, heads: 24, segments };
   const canvas = document.createElement('canvas'), ratio = devicePixelRatio, width = 420, height = 640;
   canvas.width = width * ratio; canvas.height = height * ratio;
   const context = canvas.getContext('2d');
@@ -55,8 +56,7 @@ def measure(rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _in_the_page(text: str, repeats: int) -> dict[str, list[float]] | None:
-    import browser
-    from hosting import chromium
+    from hosting import browser, chromium
     from hosting.server import Server
 
     found = chromium.find()

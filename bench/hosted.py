@@ -1,4 +1,4 @@
-"""The host of this process as the tests' servers want it; and their folder on the path."""
+"""The host of this process, as `hosting.server` wants it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
-
-from hosting.locate import version_of  # noqa: E402  (after the path is right)
-from hosting.setup import Host  # noqa: E402
+from hosting.locate import version_of
+from hosting.setup import Host
 
 
 def host() -> Host:

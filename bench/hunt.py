@@ -74,7 +74,7 @@ def measure(
 
 def planned() -> list[dict[str, Any]]:
     """Passes of the whole model a step and pair that each strategy plans, for the paper's hunts on the real models."""
-    from headhunter_pack.headhunter.hunt import planned_passes
+    from headhunter_pack.headhunter.strategies import STRATEGIES, planned_passes
 
     result = []
     for name, heads, pairs, rounds, k in (
@@ -82,7 +82,7 @@ def planned() -> list[dict[str, Any]]:
         ("SD3-medium, quality", 576, 20, 1, 24),
         ("FLUX.1, style", 1368, 5, 5, 3),
     ):
-        passes = {strategy: planned_passes(strategy, heads, pairs, rounds, k) for strategy in STRATEGIES}
+        passes = {strategy: planned_passes(STRATEGIES[strategy], heads, pairs, rounds, k) for strategy in STRATEGIES}
         result.append({"hunt": name, **passes, "share": passes["attribution"] / passes["exhaustive"]})
     return result
 
@@ -205,7 +205,7 @@ class Bench:
 
     def _unseen_scores(self, goal: Goal, heads: Any) -> list[float]:
         import torch
-        from headhunter_pack.headhunter.heads import WithStrengths
+        from headhunter_pack.headhunter.heads import HeadSet
         from headhunter_pack.headhunter.host.generation.generate import Generator
 
         key = goal.name, str(sorted(heads.items()))
@@ -215,9 +215,7 @@ class Bench:
             strengths = {head: sampling.group.strength if own is None else own for head, own in heads.items()}
             with torch.inference_mode():
                 self.scores[key] = [
-                    float(
-                        scorer.score(generator.decode(generator.latents([WithStrengths(strengths)], pair)), [pair.text])
-                    )
+                    float(scorer.score(generator.decode(generator.latents([HeadSet(strengths)], pair)), [pair.text]))
                     for pair in self.unseen
                 ]
         return self.scores[key]

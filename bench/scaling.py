@@ -13,10 +13,9 @@ from typing import Any
 import torch
 from floor import operations
 from headhunter_pack.headhunter.host.attribution.gradient_blocks import KEPT_BY_A_BLOCK
-from headhunter_pack.headhunter.hunt import planned_evaluations, planned_passes
+from headhunter_pack.headhunter.strategies import STRATEGIES, planned_evaluations, planned_passes
 from subjects import flux_config, sd3_config
 
-STRATEGIES = ("exhaustive", "halving", "attribution")
 CARDS = {"24 GB card, RTX 4090": 165e12, "24 GB card, RTX 3090": 71e12}
 """Dense bfloat16 operations a second with float32 accumulation, as NVIDIA states them."""
 SHARE = 0.5
@@ -55,9 +54,9 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
         one = operations_of_a_pass(search.model, search.side)
         paper = search.pairs * search.heads * search.rounds
         plans = {"the paper": (paper, 2 * paper)}
-        for strategy in STRATEGIES:
+        for name, strategy in STRATEGIES.items():
             numbers = (strategy, search.heads, search.pairs, search.rounds, search.k)
-            plans[strategy] = planned_evaluations(*numbers), planned_passes(*numbers)
+            plans[name] = planned_evaluations(*numbers), planned_passes(*numbers)
         rows.append(
             {
                 "search": search.name,

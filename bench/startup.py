@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from hosted import host
+
 from hosting.locate import ROOT
 from hosting.server import Server
 

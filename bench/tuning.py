@@ -1,4 +1,4 @@
-"""How the numbers in headhunter/hunt.py were chosen: halving's rungs, the shortlist of a screening, its steps.
+"""How the numbers in headhunter/strategies.py were chosen: halving's rungs, the shortlist of a screening, its steps.
 
 `python bench/tuning.py` measures every head and its attribution on the demo's 32 tuning captions (some minutes), then
 replays many hunts of one round on draws of them: what each choice costs, and what it loses against exhaustive.
@@ -25,7 +25,7 @@ def collect(steps: int = 12) -> dict[str, dict[str, Rows]]:
     """For each goal: "effects" of each head on each pair, and "attributions 1", "2", "4" with all steps, half, a quarter."""
     import hunt
     import torch
-    from headhunter_pack.headhunter.heads import Head
+    from headhunter_pack.headhunter.heads import Head, HeadSet
     from headhunter_pack.headhunter.host.attribution.attribution import Attribution
     from headhunter_pack.headhunter.host.generation.generate import Generator
     from headhunter_pack.headhunter.host.models import grid_of
@@ -43,7 +43,7 @@ def collect(steps: int = 12) -> dict[str, dict[str, Rows]]:
         generator = Generator(bench.model, bench.vae, bench.latent(), bench.sampling(goal))
         with torch.inference_mode():
             for pair in pairs:
-                images = generator.decode(generator.latents([frozenset(), *(frozenset({head}) for head in pool)], pair))
+                images = generator.decode(generator.latents([HeadSet(), *(HeadSet([head]) for head in pool)], pair))
                 base, *scores = scorer.score(images, [pair.text] * len(images)).tolist()
                 effects.append([score - base for score in scores])
             found[goal.name] = {"effects": effects}
@@ -52,7 +52,7 @@ def collect(steps: int = 12) -> dict[str, dict[str, Rows]]:
                 generator = Generator(bench.model, bench.vae, bench.latent(), bench.sampling(goal))
                 with open_study(bench.scratch / f"{goal.name}-{part}.sqlite", {}) as study:
                     attribute = Attribution(generator, pairs, scorer, study, grid, Progress(None, "", 1, 1))
-                    values = attribute(frozenset(), pool, list(range(len(pairs))))
+                    values = attribute(HeadSet(), HeadSet(pool), list(range(len(pairs))))
                 columns = [values[head].scores for head in pool]
                 found[goal.name][f"attributions {part}"] = list(zip(*columns, strict=True))
         print(f"measured {goal.name}", file=sys.stderr, flush=True)
@@ -60,7 +60,7 @@ def collect(steps: int = 12) -> dict[str, dict[str, Rows]]:
 
 
 def rungs(heads: int, pairs: int, first: float, cut: int, finalists: int) -> list[tuple[int, int]]:
-    """As headhunter.hunt._rungs, with its numbers free: pairs / first to begin with, 1 / cut go on, finalists at the end."""
+    """As headhunter.strategies.rungs, with its numbers free: pairs / first to begin with, 1 / cut go on, finalists at the end."""
     upto, survivors = max(1, math.ceil(pairs / first)), heads
     made = [(survivors, min(upto, pairs))]
     while upto < pairs:
@@ -190,7 +190,7 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
 
 def main() -> int:
     if "HEADHUNTER_TUNING" not in os.environ:
-        sys.path.insert(0, str(ROOT / "tests"))
+        sys.path.insert(0, str(ROOT))
         from hosting import setup
 
         host = setup.ensure(tools=False)

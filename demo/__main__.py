@@ -16,15 +16,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:1] = [str(ROOT), str(ROOT / "tests")]  # in place of demo/ itself
-
-from hosting import setup  # noqa: E402  (after the path is right)
-from hosting.server import PromptError, Server, ServerError  # noqa: E402
+sys.path[:1] = [str(ROOT)]  # in place of demo/ itself
 
 from demo import guidance, hunting, tuning  # noqa: E402
 from demo.progress import say  # noqa: E402
 from demo.spreading import SERVERS  # noqa: E402
 from demo.versions import versions  # noqa: E402
+from hosting import setup  # noqa: E402  (after the path is right)
+from hosting.server import PromptError, Server, ServerError  # noqa: E402
 
 FORMAT = "headhunter-demo/1"
 TEMPLATE = "headhunter_demo > demo_softpag"

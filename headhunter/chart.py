@@ -25,8 +25,11 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def ramp(value: float) -> tuple[int, int, int]:
-    """-1..1 -> blue, grey, orange: a diverging ramp that the colour-blind can read (blue and orange differ for all)."""
-    value = max(-1.0, min(1.0, value)) if math.isfinite(value) else 0.0
+    """-1..1 -> blue, grey, orange: a diverging ramp that the colour-blind can read (blue and orange differ for all).
+
+    nan is shown as the worst: it comes from a picture that has no score.
+    """
+    value = -1.0 if math.isnan(value) else max(-1.0, min(1.0, value))
     end = ORANGE if value > 0 else BLUE
     share = abs(value) ** 0.8
     return tuple(round(low + (high - low) * share) for low, high in zip(MIDDLE, end, strict=True))  # type: ignore[return-value]
@@ -41,7 +44,7 @@ def hunt_chart(hunt: Hunt, grid: Grid, title: str) -> Image.Image:
     image = Image.new("RGB", (width, height), BACKGROUND)
     draw = ImageDraw.Draw(image)
     draw.text((28, 20), title, TEXT, font(22))
-    names = ", ".join(f"L{head.layer}H{head.head}" for head in hunt.heads)
+    names = ", ".join(hunt.selected.item(head) for head in hunt.heads)
     subtitle = (names or "no heads yet") if len(names) <= 110 else names[:107] + "..."
     draw.text((28, 52), subtitle, DIM, font(15))
     _scores(draw, hunt, (28, 92, 560, height - 92 - 40))

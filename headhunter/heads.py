@@ -1,4 +1,4 @@
-"""Head text <-> head set, and set operations (DESIGN section 4).
+"""Head text <-> head set (docs/design.md).
 
     L11H15         one head                 L7H0-3      heads 0 to 3 of layer 7
     L9             a whole layer            L0-23H5     head 5 of layers 0 to 23
@@ -7,13 +7,17 @@
 
 Items are separated by commas, spaces or line ends; `#` starts a comment; case does not matter; order never matters.
 The same table of cases, tests/data/heads_cases.json, drives this parser and the browser's.
+
+Limits: a text of at most 100,000 characters, layers and heads up to 9,999. Any text within them is read, or refused, in
+less than 0.2 s, on any grid of a model that is known: what a text covers is kept as the bits of a few long numbers.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import NamedTuple
 
 from .grid import Grid, Segment
@@ -21,6 +25,8 @@ from .grid import Grid, Segment
 MAX_TEXT = 100_000
 MAX_NUMBER = 9_999
 
+_TOKEN = re.compile(r"#[^\r\n]*|[^\s,#]+")
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _ITEM = re.compile(
     r"(?:(?P<all>\*)|(?P<letter>[LDS])(?P<layer>[0-9]+)(?:-(?P<layer_end>[0-9]+))?"
     r"(?:H(?:(?P<every>\*)|(?P<head>[0-9]+)(?:-(?P<head_end>[0-9]+))?))?)(?:@(?P<strength>.*))?",
@@ -28,67 +34,119 @@ _ITEM = re.compile(
 )
 _STRENGTH = re.compile(r"-?(?:[0-9]+(?:\.[0-9]{1,3})?|\.[0-9]{1,3})")
 _HINT = "Heads are written like L11H15, L7H0-3, L9 (a whole layer), * (all), with @0.5 for a strength of their own"
+_SHOWN = 60  # characters of an item in an error's message
 
 
 class Head(NamedTuple):
-    """A head of the paper: layer and head, both from 0."""
+    """A head of the paper: layer and head, both from 0. As a string it is head text: `L11H15`."""
 
     layer: int
     head: int
 
-
-HeadSet = dict[Head, "float | None"]
-"""Heads with their own strength in -1..1, or None for the node's strength."""
-
-
-class WithStrengths(frozenset[Head]):
-    """A set of heads that has a strength of its own for each, -1..1; not equal to the same heads without."""
-
-    strengths: Mapping[Head, float]
-
-    def __new__(cls, strengths: Mapping[Head, float]) -> WithStrengths:
-        made = super().__new__(cls, strengths)
-        made.strengths = dict(strengths)
-        return made
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, WithStrengths) and self.strengths == other.strengths
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self.strengths.items()))
-
-
-def head_set(heads: Iterable[Head]) -> HeadSet:
-    """Heads as a head set: with their own strengths where they have some, else with the node's."""
-    return dict(heads.strengths) if isinstance(heads, WithStrengths) else dict.fromkeys(heads)
+    def __str__(self) -> str:
+        return f"L{self.layer}H{self.head}"
 
 
 class HeadTextError(ValueError):
     """A head text that cannot be read; names the item, its line and column (from 1), and what is allowed."""
 
     def __init__(self, message: str, item: str = "", line: int = 0, column: int = 0):
-        place = f'"{item}" (line {line}, column {column}): ' if item else ""
+        shown = item if len(item) <= _SHOWN else item[:_SHOWN] + "..."
+        place = f'"{shown}" (line {line}, column {column}): ' if item else ""
         super().__init__(place + message)
         self.item, self.line, self.column = item, line, column
 
 
-@dataclass(frozen=True)
-class Item:
-    """One item as written. `letter`: L, D, S, or "" for `*`. Ranges are inclusive; `heads` None is the whole layer."""
+class HeadSet(Mapping[Head, "float | None"]):
+    """Heads, each with a strength of its own in -1..1, or None for the node's. Sorted, immutable, hashable.
+
+    Made from a mapping, or from heads alone: `HeadSet({Head(9, 3): 0.5})`, `HeadSet([Head(9, 3)])`. Two sets are equal
+    where their heads and strengths are.
+
+        first | second    heads of either; HeadTextError where they give one head two strengths of its own
+        first - second    heads of the first that the second does not hold, whatever their strengths
+        first & second    heads of both, with the first's strengths, or the second's where the first has none of its own
+    """
+
+    __slots__ = ("_hash", "_strengths")
+
+    def __init__(self, heads: Mapping[Head, float | None] | Iterable[Head] = ()):
+        strengths = heads if isinstance(heads, Mapping) else dict.fromkeys(heads)
+        self._strengths = {head: strengths[head] for head in sorted(strengths)}
+        self._hash: int | None = None
+
+    def __getitem__(self, head: Head) -> float | None:
+        return self._strengths[head]
+
+    def __iter__(self) -> Iterator[Head]:
+        return iter(self._strengths)
+
+    def __len__(self) -> int:
+        return len(self._strengths)
+
+    def __contains__(self, head: object) -> bool:
+        return head in self._strengths
+
+    def __hash__(self) -> int:
+        if self._hash is None:
+            self._hash = hash(tuple(self._strengths.items()))
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self._strengths == dict(other) if isinstance(other, Mapping) else NotImplemented
+
+    def __repr__(self) -> str:
+        return f"HeadSet({', '.join(map(self.item, self))})"
+
+    def __or__(self, other: HeadSet) -> HeadSet:
+        both = dict(self._strengths)
+        for head, strength in other.items():
+            own = both.get(head)
+            if own is not None and strength is not None and own != strength:
+                raise two_strengths(str(head), own, strength)
+            both[head] = own if strength is None else strength
+        return HeadSet(both)
+
+    def __sub__(self, other: HeadSet) -> HeadSet:
+        return HeadSet({head: strength for head, strength in self.items() if head not in other})
+
+    def __and__(self, other: HeadSet) -> HeadSet:
+        return HeadSet(
+            {head: other[head] if strength is None else strength for head, strength in self.items() if head in other}
+        )
+
+    def item(self, head: Head) -> str:
+        """One of its heads as head text, with its own strength if it has one."""
+        return f"{head}{_at(self[head])}"
+
+    def at(self, strength: float) -> dict[Head, float]:
+        """Each head's strength, where `strength` is the node's."""
+        return {head: strength if own is None else own for head, own in self.items()}
+
+
+OPERATIONS: dict[str, Callable[[HeadSet, HeadSet], HeadSet]] = {
+    "add": HeadSet.__or__,
+    "remove": HeadSet.__sub__,
+    "keep common": HeadSet.__and__,
+}
+
+
+class Item(NamedTuple):
+    """One item as written. `letter`: L, D, S, or "" for `*`. Ranges are inclusive; `heads` None is the whole layer.
+
+    `source`: the whole text; `start`: where in it the item begins.
+    """
 
     letter: str
     layers: tuple[int, int]
     heads: tuple[int, int] | None
     strength: float | None
     text: str
-    line: int
-    column: int
+    source: str
+    start: int
 
     def error(self, message: str) -> HeadTextError:
-        return HeadTextError(message, self.text, self.line, self.column)
+        return _error(message, self.text, self.source, self.start)
 
     def _segment(self, grid: Grid) -> tuple[int, Segment]:
         """The first layer of the segment that the item's letter names, and the segment."""
@@ -100,8 +158,8 @@ class Item:
             f"{grid.model} has no blocks called {self.letter}; its layers are written {' or '.join(letters)}"
         )
 
-    def cells(self, grid: Grid) -> Iterator[Head]:
-        """The heads it stands for on `grid`. HeadTextError where one lies outside."""
+    def on(self, grid: Grid) -> tuple[range, range]:
+        """The layers and heads it stands for on `grid`. HeadTextError where some lie outside."""
         first, last = self.layers if self.letter else (0, grid.layers - 1)
         if self.letter not in ("L", ""):
             before, segment = self._segment(grid)
@@ -118,63 +176,140 @@ class Item:
         low, high = self.heads or (0, grid.heads - 1)
         if high >= grid.heads:
             raise self.error(f"{grid.model} has no head {max(low, grid.heads)}; its heads are 0 to {grid.heads - 1}")
-        for layer in range(first, last + 1):
-            for head in range(low, high + 1):
-                yield Head(layer, head)
+        return range(first, last + 1), range(low, high + 1)
+
+
+def _error(message: str, item: str, source: str, start: int) -> HeadTextError:
+    lines = _LINE_END.split(source[:start])
+    return HeadTextError(message, item, len(lines), len(lines[-1]) + 1)
 
 
 def parse_items(text: str) -> list[Item]:
-    """The items of a head text, without a grid. HeadTextError names the first bad item."""
+    """The items of a head text, each once, without a grid. HeadTextError names the first bad item."""
     if len(text) > MAX_TEXT:
         raise HeadTextError(f"the text has {len(text)} characters; at most {MAX_TEXT} are read")
-    items = []
-    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
-        for match in re.finditer(r"[^\s,]+", line.split("#", 1)[0]):
-            items.append(_item(match.group(), number, match.start() + 1))
-    return items
+    items: dict[str, Item] = {}
+    for match in _TOKEN.finditer(text):
+        token = match.group()
+        if token not in items and token[0] != "#":
+            items[token] = _item(token, text, match.start())
+    return list(items.values())
 
 
-def _item(text: str, line: int, column: int) -> Item:
-    def error(message: str) -> HeadTextError:
-        return HeadTextError(message, text, line, column)
-
+def _item(text: str, source: str, start: int) -> Item:
     match = _ITEM.fullmatch(text)
     if not match:
-        raise error(f"not a head. {_HINT}")
-    part = match.groupdict()
-
-    def read_range(first: str, last: str | None, what: str) -> tuple[int, int]:
-        low, high = int(first[:9]), int((last or first)[:9])
-        if max(low, high) > MAX_NUMBER:
-            raise error(f"{what} {max(low, high)} is over {MAX_NUMBER}, the most that is read")
-        if high < low:
-            raise error(f"the {what} range {low}-{high} is reversed; write {high}-{low}")
-        return low, high
-
+        raise _error(f"not a head. {_HINT}", text, source, start)
+    every, letter, layer, layer_end, _, head, head_end, written = match.groups()
     strength = None
-    if part["strength"] is not None:
-        if not _STRENGTH.fullmatch(part["strength"]) or not -1 <= float(part["strength"]) <= 1:
-            raise error("the strength after @ is a decimal from -1 to 1 with at most 3 places, as in @0.5 or @-0.25")
-        strength = float(part["strength"]) or 0.0
-    if part["all"]:
-        return Item("", (0, MAX_NUMBER), None, strength, text, line, column)
-    layers = read_range(part["layer"], part["layer_end"], "layer")
-    heads = read_range(part["head"], part["head_end"], "head") if part["head"] is not None else None
-    return Item(part["letter"].upper(), layers, heads, strength, text, line, column)
+    if written is not None:
+        if not _STRENGTH.fullmatch(written) or not -1 <= float(written) <= 1:
+            message = "the strength after @ is a decimal from -1 to 1 with at most 3 places, as in @0.5 or @-0.25"
+            raise _error(message, text, source, start)
+        strength = float(written) or 0.0
+    try:
+        layers = (0, MAX_NUMBER) if every else _range(layer, layer_end, "layer")
+        heads = None if head is None else _range(head, head_end, "head")
+    except ValueError as error:
+        raise _error(str(error), text, source, start) from None
+    return Item("" if every else letter.upper(), layers, heads, strength, text, source, start)
+
+
+def _range(first: str, last: str | None, what: str) -> tuple[int, int]:
+    """Both ends of a range as written. ValueError where one is too large, or they are in the wrong order."""
+    low = _whole(first, what)
+    high = low if last is None else _whole(last, what)
+    if high < low:
+        raise ValueError(f"the {what} range {low}-{high} is reversed; write {high}-{low}")
+    return low, high
+
+
+def _whole(digits: str, what: str) -> int:
+    digits = digits.lstrip("0") or "0"
+    # Not read first: Python refuses to read thousands of digits.
+    if len(digits) > len(str(MAX_NUMBER)):
+        shown = digits if len(digits) <= 20 else f"{digits[:20]}..."
+        raise ValueError(f"{what} {shown} is over {MAX_NUMBER}, the most that is read")
+    return int(digits)
+
+
+@dataclass
+class Cells:
+    """Cells of a table with `width` columns, with strengths, as the bits of long numbers: bit `row * width + column`.
+
+    inside: the cells that are in. strong: those with a strength of their own. by: them, by strength.
+    """
+
+    width: int
+    inside: int = 0
+    strong: int = 0
+    by: dict[float, int] = field(default_factory=dict)
+
+    def add(self, rows: range, columns: range, strength: float | None) -> tuple[int, int] | None:
+        """Add a rectangle. Where a cell in it has another strength already, nothing is added, and that cell given."""
+        cells = self.rectangle(rows, columns)
+        if strength is not None:
+            clash = cells & self.strong & ~self.by.get(strength, 0)
+            if clash:
+                return self.first(clash)
+            self.strong |= cells
+            self.by[strength] = self.by.get(strength, 0) | cells
+        self.inside |= cells
+        return None
+
+    def rectangle(self, rows: range, columns: range) -> int:
+        cells, height = ((1 << len(columns)) - 1) << columns.start, 1
+        while height < len(rows):
+            cells |= cells << height * self.width
+            height *= 2
+        return (cells & ((1 << len(rows) * self.width) - 1)) << rows.start * self.width
+
+    def first(self, cells: int) -> tuple[int, int]:
+        """Row and column of the first of some cells."""
+        return divmod((cells & -cells).bit_length() - 1, self.width)
+
+    def strength_of(self, row: int, column: int) -> float | None:
+        bit = 1 << row * self.width + column
+        return next((strength for strength, cells in self.by.items() if cells & bit), None)
+
+    def strengths(self) -> dict[int, float | None]:
+        """Strength, or None, of every cell that is in, by the cell's bit; not sorted."""
+        found: dict[int, float | None] = dict.fromkeys(_bits(self.inside & ~self.strong))
+        for strength, cells in self.by.items():
+            found |= dict.fromkeys(_bits(cells), strength)
+        return found
+
+
+def _bits(number: int) -> Iterator[int]:
+    """Which bits of a number are set, from the lowest."""
+    digits = bin(number)[:1:-1]
+    bit = digits.find("1")
+    while bit >= 0:
+        yield bit
+        bit = digits.find("1", bit + 1)
 
 
 def parse(text: str, grid: Grid) -> HeadSet:
     """The head set of a text on a grid. HeadTextError names the bad item, its place and what is allowed."""
-    heads: HeadSet = {}
+    cells = Cells(grid.heads)
     for item in parse_items(text):
-        for head in item.cells(grid):
-            own = heads.get(head)
-            if own is not None and item.strength is not None and own != item.strength:
-                raise item.error(
-                    f"L{head.layer}H{head.head} already has the strength {_number(own)}; one head has one strength"
-                )
-            heads[head] = own if item.strength is None else item.strength
-    return heads
+        clash = cells.add(*item.on(grid), item.strength)
+        if clash:
+            raise already(item, str(Head(*clash)), cells.strength_of(*clash))
+    return HeadSet({Head(*divmod(bit, grid.heads)): strength for bit, strength in cells.strengths().items()})
+
+
+def already(item: Item, head: str, strength: float | None) -> HeadTextError:
+    """The error where an item gives a head a second strength."""
+    return item.error(f"{head} already has the strength {number(strength or 0.0)}; one head has one strength")
+
+
+def two_strengths(head: str, first: float, second: float) -> HeadTextError:
+    """The error where two sets give one head a strength each."""
+    return HeadTextError(
+        f"{head} has the strength {number(first)} in the first set and {number(second)} in the second; "
+        "one head has one strength"
+    )
 
 
 def format_heads(heads: Mapping[Head, float | None], grid: Grid) -> str:
@@ -183,12 +318,12 @@ def format_heads(heads: Mapping[Head, float | None], grid: Grid) -> str:
     if len(heads) == grid.layers * grid.heads and len(strengths) == 1:
         return "*" + _at(strengths.pop())
     items = []
-    for layer in sorted({head.layer for head in heads}):
-        row = {head.head: strength for head, strength in heads.items() if head.layer == layer}
-        if len(row) == grid.heads and len(set(row.values())) == 1:
-            items.append(f"L{layer}" + _at(next(iter(row.values()))))
+    for layer, row in groupby(sorted(heads), lambda head: head.layer):
+        strengths_of = {head.head: heads[head] for head in row}
+        if len(strengths_of) == grid.heads and len(set(strengths_of.values())) == 1:
+            items.append(f"L{layer}" + _at(strengths_of[0]))
         else:
-            items += [f"L{layer}H{run}" for run in _runs(row)]
+            items += [f"L{layer}H{run}" for run in runs(strengths_of)]
     return ", ".join(items)
 
 
@@ -197,157 +332,18 @@ def canonical(text: str, grid: Grid) -> str:
     return format_heads(parse(text, grid), grid)
 
 
-def _runs(row: Mapping[int, float | None]) -> Iterator[str]:
-    """`0-3@0.5`, `7`, ...: the runs of neighbouring heads with one strength."""
-    run: list[int] = []
-    for head in sorted(row):
-        if run and (head != run[-1] + 1 or row[head] != row[run[0]]):
-            yield _run(run, row[run[0]])
-            run = []
-        run.append(head)
-    if run:
-        yield _run(run, row[run[0]])
-
-
-def _run(run: list[int], strength: float | None) -> str:
-    return (f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}") + _at(strength)
+def runs(row: Mapping[int, float | None]) -> Iterator[str]:
+    """`0-3@0.5`, `7`, ...: the runs of neighbouring heads with one strength; `row` is sorted."""
+    # Within a run, a head's number grows as its place does.
+    for (strength, _), run in groupby(enumerate(row), lambda placed: (row[placed[1]], placed[1] - placed[0])):
+        heads = [head for _, head in run]
+        yield (f"{heads[0]}-{heads[-1]}" if len(heads) > 1 else f"{heads[0]}") + _at(strength)
 
 
 def _at(strength: float | None) -> str:
-    return "" if strength is None else f"@{_number(strength)}"
+    return "" if strength is None else f"@{number(strength)}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """`0.5`, `-0.125`, `1`: a strength as head text writes it."""
     return f"{value:.3f}".rstrip("0").rstrip(".")
-
-
-Operation = Callable[[HeadSet, HeadSet], HeadSet]
-
-
-def add(first: HeadSet, second: HeadSet) -> HeadSet:
-    """Heads of either set. ValueError where they give one head two strengths of its own."""
-    both = dict(first)
-    for head, strength in second.items():
-        own = both.get(head)
-        if own is not None and strength is not None and own != strength:
-            raise HeadTextError(
-                f"L{head.layer}H{head.head} has the strength {_number(own)} in the first set and {_number(strength)} in the second; "
-                "one head has one strength"
-            )
-        both[head] = own if strength is None else strength
-    return both
-
-
-def remove(first: HeadSet, second: HeadSet) -> HeadSet:
-    """Heads of the first set that the second does not hold, whatever their strengths."""
-    return {head: strength for head, strength in first.items() if head not in second}
-
-
-def keep_common(first: HeadSet, second: HeadSet) -> HeadSet:
-    """Heads of both sets, with the first set's strengths, or the second's where the first has none of its own."""
-    return {head: second[head] if strength is None else strength for head, strength in first.items() if head in second}
-
-
-OPERATIONS: dict[str, Operation] = {"add": add, "remove": remove, "keep common": keep_common}
-
-
-def combine(first: str, second: str, operation: str, grid: Grid | None) -> str:
-    """Combine two head texts by `add`, `remove` or `keep common`.
-
-    With a grid the result is canonical. Without one, whole layers and `*` stay symbols (`L9`, `*`), and what cannot
-    be answered that way (`*` minus a head, `S15H2`) is a HeadTextError that asks for the model.
-    """
-    if grid is not None:
-        return format_heads(OPERATIONS[operation](parse(first, grid), parse(second, grid)), grid)
-    return _format_symbols(_combine_symbols(_symbols(first), _symbols(second), operation))
-
-
-# Without a grid: a whole layer is the head ALL of that layer, every head is the head ALL of the layer ALL.
-ALL = -1
-MAX_SYMBOLS = 20_000
-_EVERYTHING = Head(ALL, ALL)
-_NEEDS_GRID = "needs the model's grid: connect the model"
-
-
-def _symbols(text: str) -> HeadSet:
-    heads: HeadSet = {}
-    source: dict[Head, Item] = {}
-    for item in parse_items(text):
-        if item.letter in ("D", "S"):
-            raise item.error(_NEEDS_GRID)
-        low, high = item.heads or (ALL, ALL)
-        first, last = item.layers if item.letter else (ALL, ALL)
-        if len(heads) + (last - first + 1) * (high - low + 1) > MAX_SYMBOLS:
-            raise item.error(f"more than {MAX_SYMBOLS} heads; {_NEEDS_GRID}")
-        for head in (Head(layer, head) for layer in range(first, last + 1) for head in range(low, high + 1)):
-            own = heads.get(head)
-            if own is not None and item.strength is not None and own != item.strength:
-                raise item.error(f"{_symbol(head)} already has the strength {_number(own)}; one head has one strength")
-            heads[head] = own if item.strength is None else item.strength
-            source[head] = item
-    return _simplify(heads, lambda head, message: source[head].error(message))
-
-
-def _wholes(head: Head) -> Iterator[Head]:
-    """What covers a head: its layer and `*`, nearest first."""
-    if head != _EVERYTHING:
-        if head.head != ALL:
-            yield Head(head.layer, ALL)
-        yield _EVERYTHING
-
-
-def _simplify(heads: HeadSet, error: Callable[[Head, str], HeadTextError]) -> HeadSet:
-    """Without the parts that their wholes already say; an error where a part and its whole have two strengths."""
-    result: HeadSet = {}
-    for head, strength in heads.items():
-        wholes = [whole for whole in _wholes(head) if whole in heads]
-        for whole in wholes:
-            own = heads[whole]
-            if strength is not None and own is not None and own != strength:
-                raise error(
-                    head,
-                    f"{_symbol(whole)} has the strength {_number(own)}, {_symbol(head)} {_number(strength)}; one head has one strength",
-                )
-        if not any(strength in (None, heads[whole]) for whole in wholes):
-            result[head] = strength
-    return result
-
-
-def _combine_symbols(first: HeadSet, second: HeadSet, operation: str) -> HeadSet:
-    result: HeadSet = {}
-    if operation == "add":
-        result = add(first, second)
-    else:
-        parts: dict[Head, list[Head]] = {}
-        for part in second:
-            for whole in _wholes(part):
-                parts.setdefault(whole, []).append(part)
-        for head, strength in first.items():
-            covers = [other for other in (head, *_wholes(head)) if other in second]
-            inner = parts.get(head, [])
-            if operation == "remove":
-                if not covers and inner:
-                    raise HeadTextError(f"{_symbol(head)} without {_symbol(inner[0])} {_NEEDS_GRID}")
-                if not covers:
-                    result[head] = strength
-                continue
-            for kept in [head] if covers else inner:
-                own = second[covers[0] if covers else kept]
-                result = add(result, {kept: own if strength is None else strength})
-    return _simplify(result, lambda head, message: HeadTextError(message))
-
-
-def _symbol(head: Head) -> str:
-    if head == _EVERYTHING:
-        return "*"
-    return f"L{head.layer}" + ("" if head.head == ALL else f"H{head.head}")
-
-
-def _format_symbols(heads: HeadSet) -> str:
-    items = []
-    for layer in sorted({head.layer for head in heads}):
-        row = {head.head: strength for head, strength in heads.items() if head.layer == layer}
-        if ALL in row:
-            items.append(_symbol(Head(layer, ALL)) + _at(row.pop(ALL)))
-        items += [f"L{layer}H{run}" for run in _runs(row)]
-    return ", ".join(items)

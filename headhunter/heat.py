@@ -26,9 +26,10 @@ def heat_of(study: Study) -> dict[str, Any]:
 
         {grid, scorers, baseline, rounds: [{round, chosen: [head text], heads: {head text: [score, pairs, preview]}}]}
 
-    score: mean over the pairs scored so far, minus the baseline's on the same pairs; of several scorers the combined score
-    (scoring/combine.py); null where there is none (an atlas). preview: a number for the preview route, or null. baseline: the mean
-    raw score of the unguided pictures, null before it is known and for several scorers.
+    score: mean over the pairs scored so far, minus the baseline's on the same pairs; of several scorers the combined score;
+    null where there is none (an atlas). A head with a picture that has no score counts as the worst of its round.
+    preview: a number for the preview route, or null. baseline: the mean raw score of the unguided pictures, null before
+    it is known and for several scorers.
     """
     about = study.shaped("about", ABOUT)
     report = study.shaped("report", REPORT)
@@ -37,19 +38,24 @@ def heat_of(study: Study) -> dict[str, Any]:
     rounds: dict[int, dict[str, list[Any]]] = {}
     for number, head, scorer, difference, pairs in study.differences():
         entry = rounds.setdefault(number, {}).setdefault(head, [0.0, pairs, None])
-        if difference is None or scorer >= len(factors):
+        if scorer >= len(factors):
             entry[0] = None
         elif entry[0] is not None:
-            entry[0] += factors[scorer] * difference
+            entry[0] += factors[scorer] * (math.nan if difference is None else difference)
+    for heads in rounds.values():
+        scores = [entry[0] for entry in heads.values() if entry[0] is not None]
+        worst = min(filter(math.isfinite, scores), default=None)
+        for entry in heads.values():
+            if entry[0] is not None and not math.isfinite(entry[0]):
+                entry[0] = worst
     for preview in study.first_previews():
         rounds.setdefault(preview["round"], {}).setdefault(preview["head"], [None, 0, None])[2] = preview["number"]
     chosen = {round["round"]: round["chosen"] for round in report.get("rounds", [])}
     baseline = study.baseline(0) if len(factors) == 1 else []
-    mean = sum(baseline) / len(baseline) if baseline else None
     return {
         "grid": about.get("grid"),
         "scorers": [scorer["name"] for scorer in scorers],
-        "baseline": mean if mean is not None and math.isfinite(mean) else None,
+        "baseline": _short(sum(baseline) / len(baseline)) if baseline else None,
         "rounds": [
             {
                 "round": number,
@@ -66,13 +72,12 @@ def _factors(study: Study, scorers: list[dict[str, Any]]) -> list[float]:
     if len(scorers) < 2:
         return [1.0]
     baseline = [study.baseline(index) for index in range(len(scorers))]
-    if not all(baseline) or not all(0 < scorer["unit"] for scorer in scorers):
+    if not all(baseline) or len({len(scores) for scores in baseline}) > 1:
         return []
-    # One by one: a broken picture may have no score of one scorer.
-    scale = [
-        spreads(torch.tensor([one]), [scorer["unit"]]).item() for one, scorer in zip(baseline, scorers, strict=True)
-    ]
-    return [scorer["weight"] / one for scorer, one in zip(scorers, scale, strict=True)]
+    if not all(scorer["unit"] > 0 for scorer in scorers):
+        return []
+    scale = spreads(torch.tensor(baseline), [scorer["unit"] for scorer in scorers]).tolist()
+    return [scorer["weight"] / spread for scorer, spread in zip(scorers, scale, strict=True)]
 
 
 def _short(value: float | None) -> float | None:

@@ -8,14 +8,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from .grid import Grid
-from .heads import format_heads, head_set
-from .hunt import Hunt, Measured, Round, Signed, rank
+from .heads import format_heads
+from .hunt import Hunt, Round, Signed
+from .measured import Measured
+from .strategies import rank
 
 FORMAT = "headhunter-report/1"
 
 
-def report_of(hunt: Hunt, grid: Grid, heads: str, about: Mapping[str, Any]) -> dict[str, Any]:
-    """The report as JSON data. `heads` is the result's head text; `about` holds settings, pairs, scorers, times."""
+def report_of(hunt: Hunt, grid: Grid, about: Mapping[str, Any]) -> dict[str, Any]:
+    """The report as JSON data; `about` holds settings, pairs, scorers, times. Heads with a strength of their own show it.
+
+    A mean is not finite where one of its pictures has no score; such candidates come last.
+    """
     return {
         "format": FORMAT,
         **about,
@@ -26,23 +31,24 @@ def report_of(hunt: Hunt, grid: Grid, heads: str, about: Mapping[str, Any]) -> d
             "double": grid.kinds.count("double"),
             "single": grid.kinds.count("single"),
         },
-        "heads": heads,
+        "heads": format_heads(hunt.selected, grid),
         "stopped": hunt.stopped,
         "baseline": _measured(hunt.baseline),
-        "start": {"heads": [_name(head) for head in sorted(hunt.start)], "score": _measured(hunt.before)}
+        "start": {"heads": [hunt.start.item(head) for head in hunt.start], "score": _measured(hunt.before)}
         if hunt.start
         else None,
         "rounds": [
             {
                 "round": round.number,
-                "chosen": [_name(head) for head in round.chosen],
+                "chosen": [hunt.pool.item(head) for head in round.chosen],
                 "joint": _measured(round.joint),
                 "gain": _measured(round.gain),
                 "helped": round.helped,
                 "candidates": [
-                    {"head": _name(head), **_measured(round.candidates[head])} for head in rank(round.candidates)
+                    {"head": hunt.pool.item(head), **_measured(round.candidates[head])}
+                    for head in rank(round.candidates)
                 ],
-                **({"attributions": _attributions(round)} if round.attributions else {}),
+                **({"attributions": _attributions(hunt, round)} if round.attributions else {}),
             }
             for round in hunt.rounds
         ],
@@ -50,17 +56,17 @@ def report_of(hunt: Hunt, grid: Grid, heads: str, about: Mapping[str, Any]) -> d
     }
 
 
-def _attributions(round: Round) -> dict[str, float]:
+def _attributions(hunt: Hunt, round: Round) -> dict[str, float]:
     """Predicted change of the mean score by head, best first."""
     best = sorted(round.attributions, key=lambda head: (-round.attributions[head], head))
-    return {_name(head): round.attributions[head] for head in best}
+    return {hunt.pool.item(head): round.attributions[head] for head in best}
 
 
 def _signed(hunt: Hunt, signed: Signed, grid: Grid) -> dict[str, Any]:
-    """All heads with signed strengths; `against_heads` is their score minus that of the heads found, paired."""
+    """All heads with signed strengths; `against_heads` is their score minus that of the chosen heads, paired."""
     against = signed.measured.minus(hunt.rounds[-1].joint)
     return {
-        "heads": format_heads(head_set(signed.heads), grid),
+        "heads": format_heads(signed.heads, grid),
         "measured": _measured(signed.measured),
         "gain": _measured(signed.gain),
         "against_heads": _measured(against),
@@ -77,10 +83,6 @@ def _measured(measured: Measured | None) -> dict[str, Any]:
     if measured is None or not measured.scores:
         return {"mean": None, "spread": None, "error": None, "pairs": 0}
     return {"mean": measured.mean, "spread": measured.spread, "error": measured.error, "pairs": len(measured.pairs)}
-
-
-def _name(head: tuple[int, int]) -> str:
-    return f"L{head[0]}H{head[1]}"
 
 
 def _finite(value: Any) -> Any:

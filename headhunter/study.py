@@ -175,9 +175,13 @@ class Study:
         return [{"number": number, "round": round, "head": head} for number, round, head, _ in rows]
 
     def differences(self) -> list[tuple[Any, ...]]:
-        """(round, candidate, scorer, mean of its scores minus the baseline's on the same pairs, pairs), by round."""
+        """(round, candidate, scorer, mean of its scores minus the baseline's on the same pairs, pairs), by round.
+
+        The mean is None where a score is missing (a broken picture).
+        """
         return self._rows(
-            "SELECT s.round, s.head, s.scorer, AVG(s.value - b.value), COUNT(*) FROM scores s "
+            "SELECT s.round, s.head, s.scorer, "
+            "CASE WHEN COUNT(s.value - b.value) = COUNT(*) THEN AVG(s.value - b.value) END, COUNT(*) FROM scores s "
             "JOIN scores b ON b.heads = '' AND b.pair = s.pair AND b.scorer = s.scorer "
             "WHERE s.head <> '' GROUP BY s.round, s.head, s.scorer ORDER BY s.round, s.head, s.scorer",
             (),

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from comfy_api.v0_0_2 import io
 
-from ..headhunter.heads import OPERATIONS, HeadTextError, combine, parse_items
+from ..headhunter.head_symbols import combine
+from ..headhunter.heads import OPERATIONS, HeadTextError, parse_items
 from ..headhunter.host.models import grid_of
 from .shown import shown
 
 
 class HeadHunterEditHeads(io.ComfyNode):
-    """Set operations on head texts (DESIGN section 4)."""
+    """Set operations on head texts."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:

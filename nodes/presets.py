@@ -4,8 +4,8 @@ import logging
 
 from comfy_api.v0_0_2 import io
 
-from ..headhunter.heads import HeadSet, format_heads, parse
-from ..headhunter.host.guidance.sampling import add_group, groups_of
+from ..headhunter.heads import Head, format_heads, parse
+from ..headhunter.host.guidance.groups import add_group, groups_of
 from ..headhunter.host.models import grid_of
 from ..headhunter.host.server.shipped import SHIPPED, shipped_names
 from ..headhunter.host.server.userdata import save_preset
@@ -64,7 +64,7 @@ class HeadHunterPreset(io.ComfyNode):
         warning = chosen.check(grid)
         if warning:
             logging.warning("HeadHunter: %s", warning)
-        every: HeadSet = {}
+        every: dict[Head, float | None] = {}
         for group in chosen.amplified(amount):
             heads = parse(group.heads, grid)
             every |= {

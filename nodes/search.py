@@ -7,8 +7,8 @@ from ..headhunter.guidance import TOKENS
 from ..headhunter.host.generation.generate import Sampling
 from ..headhunter.host.hunting.search import Plan, group_for, search
 from ..headhunter.host.models import grid_of
-from ..headhunter.hunt import STRATEGIES
 from ..headhunter.perturbation import PERTURBATIONS
+from ..headhunter.strategies import STRATEGIES
 from .shown import shown
 from .types import Prompts, Scorer
 
@@ -201,12 +201,12 @@ class HeadHunterSearch(io.ComfyNode):
         sampling = Sampling(group, cfg, steps, sampler_name, scheduler, denoise)
         plan = Plan(rounds, heads_per_round, pool, start_from, strategy, batch_size, max_images)
         node = cls.hidden.unique_id if cls.hidden else None
-        found = search(model, vae, prompts, scorer, latent_image, sampling, plan, study, node)
-        told = shown(grid_of(model), heads=pool, study=found.study)
+        results = search(model, vae, prompts, scorer, latent_image, sampling, plan, study, node)
+        told = shown(grid_of(model), heads=pool, study=results.study)
         return io.NodeOutput(
-            found.heads,
-            found.report,
-            found.images,
-            found.chart,
-            ui={"text": [found.heads, *filter(None, [found.note])]} | told,
+            results.heads,
+            results.report,
+            results.images,
+            results.chart,
+            ui={"text": [results.heads, *filter(None, [results.note])]} | told,
         )

@@ -4,7 +4,7 @@ from comfy_api.v0_0_2 import io
 
 from ..headhunter.guidance import MIXES, TOKENS, Group
 from ..headhunter.heads import HeadTextError, canonical, parse_items
-from ..headhunter.host.guidance.sampling import add_group
+from ..headhunter.host.guidance.groups import add_group
 from ..headhunter.host.models import grid_of
 from ..headhunter.perturbation import PERTURBATIONS
 from .shown import shown

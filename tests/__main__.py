@@ -11,9 +11,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hosting import setup
-
 TESTS = Path(__file__).resolve().parent
+sys.path[:1] = [str(TESTS.parent)]  # in place of tests/ itself
+
+from hosting import setup  # noqa: E402  (after the path is right)
 
 
 def main(arguments: list[str]) -> int:

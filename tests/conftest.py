@@ -5,7 +5,6 @@ Tests write `from headhunter_pack.headhunter import heads` and `import comfy.sam
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 import tempfile
@@ -17,41 +16,20 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 pytest_plugins = ["gridfixtures"]
 
-# `python -m pytest` puts the current folder on the path. With the pack's root there, `import nodes` inside ComfyUI would
-# find the pack's nodes/ instead of ComfyUI's nodes.py.
-sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != ROOT]
+# The pack's root, where hosting/ lies, comes last: with it first, as `python -m pytest` has it, `import nodes` inside
+# ComfyUI would find the pack's nodes/ instead of ComfyUI's nodes.py.
+sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != ROOT] + [str(ROOT)]
 
-from hosting import chromium, locate  # noqa: E402  (after the path is right)
+from hosting import chromium, importing, locate  # noqa: E402  (after the path is right)
 from hosting.server import Server  # noqa: E402
 from hosting.setup import Host  # noqa: E402
 
 COMFYUI = locate.present(os.environ)
 SCRATCH = tempfile.TemporaryDirectory(prefix="headhunter-tests-", ignore_cleanup_errors=True)
 
-
-def _use_comfyui(folder: Path) -> None:
-    """Puts ComfyUI first on the path, and its settings to CPU and a base directory of its own, before it reads them."""
-    sys.path.insert(0, str(folder))
-    from comfy.cli_args import args
-
-    args.cpu = True
-    args.base_directory = SCRATCH.name
-    args.database_url = "sqlite:///:memory:"
-
-
-def _load_pack() -> None:
-    """Imports the pack as ComfyUI's loader does: from its file, under a name that is not its folder's."""
-    location = str(ROOT / "__init__.py")
-    spec = importlib.util.spec_from_file_location("headhunter_pack", location, submodule_search_locations=[str(ROOT)])
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-
-
 if COMFYUI:
-    _use_comfyui(COMFYUI)
-_load_pack()
+    importing.use_comfyui(COMFYUI, SCRATCH.name)
+importing.load_pack()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import browser
 import pytest
 import torch
 from gridpage import GridPage, flux_shapes, header_only, sd3_shapes
-from hosting import frontend
-from hosting.server import Server
 from playwright.sync_api import Browser
 from safetensors.torch import load_file
+
+from hosting import browser, frontend
+from hosting.server import Server
 
 DEMO = Path(__file__).parent.parent / "demo"
 ALL = ["own-classic", "own-nodes2", "newest-classic", "newest-nodes2"]

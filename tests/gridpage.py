@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import browser
-from hosting.server import Server
 from playwright.sync_api import Page
+
+from hosting import browser
+from hosting.server import Server
 
 SD3 = ("CheckpointLoaderSimple", {"ckpt_name": "sd3.safetensors"})
 LARGE = ("CheckpointLoaderSimple", {"ckpt_name": "large.safetensors"})
@@ -23,20 +24,21 @@ def soft_pag(heads: str = "") -> tuple[str, dict[str, str]]:
 
 # A small library in the page: elements of a node's grid, and the place of a cell on the screen.
 LIBRARY = """async () => {
-  const { layoutOf } = await import('/extensions/headhunter/drawing.js');
+  const { layoutOf } = await import('/extensions/headhunter/widget/layout.js');
+  const { readGrid } = await import('/extensions/headhunter/grid.js');
   const find = (id) => { for (const graph of [app.rootGraph ?? app.graph, ...((app.rootGraph ?? app.graph).subgraphs?.values() ?? [])])
     { const node = graph.getNodeById(id); if (node?.widgets?.some((w) => w.type === 'headhunter-grid')) return node } };
   const root = (id) => find(id).widgets.find((w) => w.type === 'headhunter-grid').element;
-  const known = { 'sd3-medium': [24, 24, 0], 'sd3.5-large': [38, 38, 0], flux1: [57, 24, 19], 'sd3-4x4': [4, 4, 0] };
+  const joint = (layers, heads) => ({ layers, heads, segments: [{ kind: 'joint', letter: null, count: layers }] });
+  const flux = { layers: 57, heads: 24, segments: [{ kind: 'double', letter: 'D', count: 19 }, { kind: 'single', letter: 'S', count: 38 }] };
+  const known = { 'sd3-medium': joint(24, 24), 'sd3.5-large': joint(38, 38), flux1: flux, 'sd3-4x4': joint(4, 4) };
   window.hh = {
-    root, find,
+    root, find, known,
     text: (id, part) => { const e = root(id).querySelector(part); return !e || e.hidden || e.closest('[hidden]') ? '' : e.textContent },
     spot: (id, layer, head) => {
       const canvas = root(id).querySelector('canvas');
       const model = Object.keys(known).find((name) => canvas.ariaLabel.includes(name + ' '));
-      const [layers, heads, doubles] = known[model];
-      const kinds = Array.from({ length: layers }, (_, i) => !doubles ? 'joint' : i < doubles ? 'double' : 'single');
-      const l = layoutOf({ model, layers, heads, kinds }, canvas.clientWidth, canvas.clientHeight);
+      const l = layoutOf(readGrid({ model, ...known[model] }), canvas.clientWidth, canvas.clientHeight);
       const x = head === null ? l.left - 12 : l.x(head) + l.cellWidth / 2;
       const y = layer === null ? l.top / 2 : l.y(layer) + l.cellHeight / 2;
       const box = canvas.getBoundingClientRect();

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import comfy.controlnet
 import comfy.ops
 import comfy.patcher_extension
@@ -33,6 +35,25 @@ def counted(model, calls: list[int]):
     clone = model.clone()
     clone.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.APPLY_MODEL, "test count", count)
     return clone
+
+
+@contextmanager
+def reaching(blocks):
+    """How many batch rows go through each block."""
+    rows = [0] * len(blocks)
+
+    def counter(index):
+        def count(_module, args, kwargs):
+            rows[index] += next(t for t in (*args, *kwargs.values()) if torch.is_tensor(t)).shape[0]
+
+        return count
+
+    handles = [block.register_forward_pre_hook(counter(i), with_kwargs=True) for i, block in enumerate(blocks)]
+    try:
+        yield rows
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def custom(guider, steps=3, seed=7, latent=None):

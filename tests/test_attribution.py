@@ -14,7 +14,7 @@ import torch
 from comfy.ldm.modules.diffusionmodules.model import Decoder
 from comfy.patcher_extension import WrappersMP
 from headhunter_pack.headhunter.guidance import Group
-from headhunter_pack.headhunter.heads import Head, WithStrengths
+from headhunter_pack.headhunter.heads import Head, HeadSet
 from headhunter_pack.headhunter.host.attribution import attribution
 from headhunter_pack.headhunter.host.attribution.attribution import Attribution, AttributionError
 from headhunter_pack.headhunter.host.attribution.gradient_blocks import must_checkpoint
@@ -55,14 +55,14 @@ class Case:
             self.generator, [self.pair], scorer, self.study, grid_of(model), Progress(None, "s", 1, 1)
         )
 
-    def predicted(self, heads, chosen=frozenset()):
+    def predicted(self, heads, chosen=()):
         with torch.inference_mode():
-            found = self.attribute(frozenset(chosen), heads, [0])
+            found = self.attribute(HeadSet(chosen), HeadSet(heads), [0])
         return torch.tensor([found[head].mean for head in heads])
 
     def score(self, strengths):
         with torch.inference_mode():
-            sets = [WithStrengths(one) for one in strengths]
+            sets = [HeadSet(one) for one in strengths]
             images = self.generator.decode(self.generator.latents(sets, self.pair))
             return self.scorer.score(images, [self.pair.text] * len(sets)).double()
 
@@ -382,12 +382,12 @@ def test_a_broken_picture_is_left_out(vae, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Generator, "decode", decode)
     with torch.inference_mode():
-        found = case.attribute(frozenset(), SD3_HEADS, [0, 1])
+        found = case.attribute(HeadSet(), HeadSet(SD3_HEADS), [0, 1])
     assert all(one.pairs == (0,) for one in found.values())
     monkeypatch.setattr(Generator, "decode", lambda self, latents: real(self, latents) + float("nan"))
     case.attribute.study = open_study(tmp_path / "broken.sqlite", {})
     with pytest.raises(AttributionError, match="finite"), torch.inference_mode():
-        case.attribute(frozenset(), SD3_HEADS, [0])
+        case.attribute(HeadSet(), HeadSet(SD3_HEADS), [0])
 
 
 def test_a_model_that_keeps_gradients_away_is_an_error(vae, tmp_path):

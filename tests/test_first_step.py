@@ -8,14 +8,14 @@ import torch
 from comfy_extras.nodes_easycache import EasyCacheNode
 from guiding import close, with_controlnet
 from headhunter_pack.headhunter.guidance import Group
-from headhunter_pack.headhunter.heads import Head
+from headhunter_pack.headhunter.heads import Head, HeadSet
 from headhunter_pack.headhunter.host.generation.first_step import FirstSteps
 from headhunter_pack.headhunter.host.generation.generate import Generator, Sampling
 from headhunter_pack.headhunter.host.generation.prompts import Pair
 from headhunter_pack.headhunter.host.models import transformer
 
 STEPS = 4
-SETS = [frozenset({Head(2, 0)}), frozenset({Head(2, 1), Head(3, 1)}), frozenset({Head(2, 2)})]
+SETS = [HeadSet([Head(2, 0)]), HeadSet([Head(2, 1), Head(3, 1)]), HeadSet([Head(2, 2)])]
 MODELS = {"sd3": (tiny.sd3, tiny.POOLED), "flux": (tiny.flux, 768)}
 
 
@@ -60,8 +60,8 @@ def test_no_picture_changes(case, sampler, cfg, monkeypatch):
     for _ in range(2):  # made, then kept
         assert close(latents(generator, SETS, case.pair), expected, 1e-4)
     assert close(
-        latents(generator, [frozenset()] * 2, case.pair)[1:],
-        unshared(monkeypatch, generator, [frozenset()], case.pair),
+        latents(generator, [HeadSet()] * 2, case.pair)[1:],
+        unshared(monkeypatch, generator, [HeadSet()], case.pair),
         1e-4,
     )
 
@@ -75,10 +75,10 @@ def test_it_is_made_once(case):
     latents(generator, SETS[:2], case.pair)
     assert case.rows == [2] * (STEPS - 1)
     case.rows.clear()
-    latents(generator, [frozenset({Head(3, 0)})], case.pair)  # starts at another layer: recorded anew
+    latents(generator, [HeadSet([Head(3, 0)])], case.pair)  # starts at another layer: recorded anew
     assert case.rows == [1] * STEPS
     case.rows.clear()
-    latents(generator, [frozenset()], case.pair)  # needs no record
+    latents(generator, [HeadSet()], case.pair)  # needs no record
     assert case.rows == [1] * (STEPS - 1)
 
 

@@ -203,6 +203,6 @@ def test_other_models_are_refused_by_class_name():
             "max_seq": 64,
         }
     )
-    model = tiny._patcher(config, 0)
+    model = tiny.models._patcher(config, 0)
     with pytest.raises(UnsupportedModel, match=type(model.model.diffusion_model).__name__):
         grid_of(model)

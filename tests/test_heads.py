@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from headhunter_pack.headhunter.families import grid_named, sd3
-from headhunter_pack.headhunter.heads import Head, HeadTextError, canonical, combine, format_heads, parse, parse_items
+from headhunter_pack.headhunter.head_symbols import combine
+from headhunter_pack.headhunter.heads import Head, HeadTextError, canonical, format_heads, parse, parse_items
 
 TABLE = json.loads((Path(__file__).parent / "data" / "heads_cases.json").read_text(encoding="utf-8"))
 GRIDS = {"sd3-medium": grid_named("sd3-medium"), "sd3.5-large": grid_named("sd3.5-large"), "flux1": grid_named("flux1")}

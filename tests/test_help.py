@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import browser
 import pytest
 from playwright.sync_api import Browser, Page, Route
+
+from hosting import browser
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
 DOCS = Path(__file__).parent.parent / "web" / "docs"

@@ -1,26 +1,33 @@
 """Algorithm 1 on planted problems whose best heads are known; no ComfyUI."""
 
+import json
 import math
 import random
 
 import pytest
-from headhunter_pack.headhunter.heads import Head, WithStrengths
-from headhunter_pack.headhunter.hunt import (
-    SCREENED,
+from headhunter_pack.headhunter.chart import hunt_chart
+from headhunter_pack.headhunter.grid import Grid, Segment
+from headhunter_pack.headhunter.heads import Head, HeadSet
+from headhunter_pack.headhunter.hunt import hunt
+from headhunter_pack.headhunter.measured import Measured, Stopped
+from headhunter_pack.headhunter.report import dump, report_of
+from headhunter_pack.headhunter.strategies import (
     STRATEGIES,
-    Measured,
-    Stopped,
-    exhaustive,
-    halving,
-    hunt,
+    Outcome,
+    Strategy,
     planned_evaluations,
+    planned_gradients,
     planned_passes,
-    planned_screenings,
     rank,
     shortlist,
     signed_strengths,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import cases
 
+EXHAUSTIVE, HALVING, ATTRIBUTION = STRATEGIES.values()
+GRID = Grid("sd3-6x6", (Segment("joint", 6),), 6)
 POOL = [Head(layer, head) for layer in range(6) for head in range(6)]
 
 
@@ -37,16 +44,19 @@ class Problem:
     def attribute(self, chosen, pool, pairs):
         """What a perfect gradient says: each head's own value, and of heads that help together nothing until one is in."""
         self.screened += len(pairs)
-        assert not chosen & set(pool)
-        return {head: Measured(tuple(pairs), tuple(self.guess(chosen, head, pair) for pair in pairs)) for head in pool}
+        assert not chosen & pool
+        return {
+            head: Measured(tuple(pairs), tuple(self.guess(chosen, head, u, pair) for pair in pairs))
+            for head, u in pool.at(1.0).items()
+        }
 
-    def guess(self, chosen, head, pair):
-        value = self.values.get(head, 0.0)
-        value += sum(bonus for group, bonus in self.together if group - chosen == {head})
+    def guess(self, chosen, head, u, pair):
+        value = u * self.values.get(head, 0.0)
+        value += sum(bonus for group, bonus in self.together if group - chosen.keys() == {head})
         # Half of the measurement's noise is foreseen, and as much is made up.
-        heads = chosen | {head}
+        heads = chosen | HeadSet([head])
         seen = random.Random(f"{sorted(heads)} {pair}").gauss(0, self.noise)
-        return value + seen / 2 + random.Random(f"{head} {pair} {self.pair_effect}").gauss(0, self.noise / 2)
+        return value + seen / 2 + random.Random(f"{head!r} {pair} {self.pair_effect}").gauss(0, self.noise / 2)
 
     def __call__(self, sets, pairs):
         return [[self.score(heads, pair) for pair in pairs] for heads in sets]
@@ -55,19 +65,19 @@ class Problem:
         self.calls += 1
         key = (heads, pair)
         if key not in self.table:
-            own = heads.strengths if isinstance(heads, WithStrengths) else dict.fromkeys(heads, 1.0)
-            value = sum(u * self.values.get(head, 0.0) for head, u in own.items())
-            value += sum(bonus for group, bonus in self.together if group <= heads)
+            value = sum(u * self.values.get(head, 0.0) for head, u in heads.at(1.0).items())
+            value += sum(bonus for group, bonus in self.together if group <= heads.keys())
             # Noise by set and pair, whatever the order of asking.
             noise = random.Random(f"{sorted(heads)} {pair}").gauss(0, self.noise) if heads else 0.0
             self.table[key] = self.pair_effect[pair] + value + noise
         return self.table[key]
 
 
-def hunted(problem, pool, pairs, rounds, k, strategy, start=frozenset()):
+def hunted(problem, pool, pairs, rounds, k, strategy, start=()):
     """A hunt as the host runs it: with the problem's attributions where the strategy is one that screens."""
-    attribute = problem.attribute if strategy in SCREENED else None
-    return hunt(problem, pool, pairs, rounds, k, STRATEGIES[strategy], start, attribute=attribute)
+    chosen = STRATEGIES[strategy]
+    attribute = problem.attribute if chosen.needs_gradients else None
+    return hunt(problem, pool, pairs, rounds, k, chosen, start, attribute=attribute)
 
 
 USEFUL = {Head(0, 3): 3.0, Head(2, 2): 2.0, Head(5, 5): 1.5, Head(1, 0): 1.0, Head(4, 4): -2.0}
@@ -97,32 +107,32 @@ def test_each_round_tests_every_remaining_head_with_the_accumulated_set():
         asked.append((list(sets), list(pairs)))
         return [[sum(USEFUL.get(head, 0.0) for head in heads) for _ in pairs] for heads in sets]
 
-    hunt(evaluate, POOL, 3, 2, 2, exhaustive)
+    hunt(evaluate, POOL, 3, 2, 2, EXHAUSTIVE)
     baseline, first, joint, second, joint2 = asked
-    assert baseline == ([frozenset()], [0, 1, 2])
-    assert first[0] == [frozenset({head}) for head in POOL]
-    chosen = frozenset({Head(0, 3), Head(2, 2)})
+    assert baseline == ([HeadSet()], [0, 1, 2])
+    assert first[0] == [HeadSet([head]) for head in POOL]
+    chosen = HeadSet([Head(0, 3), Head(2, 2)])
     assert joint[0] == [chosen]
-    assert second[0] == [chosen | {head} for head in POOL if head not in chosen]
-    assert joint2[0] == [chosen | {Head(5, 5), Head(1, 0)}]
+    assert second[0] == [chosen | HeadSet([head]) for head in POOL if head not in chosen]
+    assert joint2[0] == [chosen | HeadSet([Head(5, 5), Head(1, 0)])]
     assert all(pairs == [0, 1, 2] for _, pairs in asked)
 
 
 def test_ties_go_to_the_lower_layer_then_head():
-    found = hunt(Problem({}), reversed(POOL), 2, 1, 3, exhaustive)
+    found = hunt(Problem({}), reversed(POOL), 2, 1, 3, EXHAUSTIVE)
     assert found.heads == [Head(0, 0), Head(0, 1), Head(0, 2)]
 
 
 def test_a_round_that_does_not_help_is_reported():
     one, other = Head(0, 0), Head(0, 1)
-    found = hunt(Problem({one: 1.0, other: 1.0}, together=[(frozenset({one, other}), -5.0)]), POOL, 4, 1, 2, exhaustive)
+    found = hunt(Problem({one: 1.0, other: 1.0}, together=[(frozenset({one, other}), -5.0)]), POOL, 4, 1, 2, EXHAUSTIVE)
     assert set(found.heads) == {one, other}
     assert not found.rounds[0].helped and found.rounds[0].gain.mean == pytest.approx(-3.0)
 
 
 def test_start_from_a_set():
     start = frozenset({Head(0, 3)})
-    found = hunt(Problem(USEFUL), POOL, 4, 1, 1, exhaustive, start)
+    found = hunt(Problem(USEFUL), POOL, 4, 1, 1, EXHAUSTIVE, start)
     assert found.heads == [Head(0, 3), Head(2, 2)]
     assert found.rounds[0].gain.mean == pytest.approx(2.0)
     assert found.before.minus(found.baseline).mean == pytest.approx(3.0)
@@ -130,10 +140,10 @@ def test_start_from_a_set():
 
 def test_a_small_pool_ends_the_hunt():
     pool = POOL[:3]
-    found = hunt(Problem(USEFUL), pool, 2, 5, 2, exhaustive)
+    found = hunt(Problem(USEFUL), pool, 2, 5, 2, EXHAUSTIVE)
     assert sorted(found.heads) == pool and len(found.rounds) == 2
     with pytest.raises(ValueError, match="no head"):
-        hunt(Problem(USEFUL), pool, 2, 1, 1, exhaustive, frozenset(pool))
+        hunt(Problem(USEFUL), pool, 2, 1, 1, EXHAUSTIVE, frozenset(pool))
 
 
 def test_a_limit_ends_the_hunt_in_good_order():
@@ -144,7 +154,7 @@ def test_a_limit_ends_the_hunt_in_good_order():
             raise Stopped("350 images were made")
         return problem(sets, pairs)
 
-    found = hunt(limited, POOL, 8, 3, 2, exhaustive)
+    found = hunt(limited, POOL, 8, 3, 2, EXHAUSTIVE)
     assert found.stopped == "350 images were made"
     assert found.heads == [Head(0, 3), Head(2, 2)]
 
@@ -166,13 +176,13 @@ def test_planned_evaluations_are_exact(strategy, pool, pairs, rounds, k, start):
     problem = Problem(USEFUL, pairs)
     begin = frozenset(Head(9, head) for head in range(start))
     hunted(problem, POOL[:pool], pairs, rounds, k, strategy, begin)
-    assert problem.calls == planned_evaluations(strategy, pool, pairs, rounds, k, start)
-    assert problem.screened == planned_screenings(strategy, pool, pairs, rounds, k)
+    assert problem.calls == planned_evaluations(STRATEGIES[strategy], pool, pairs, rounds, k, start)
+    assert problem.screened == planned_gradients(STRATEGIES[strategy], pool, pairs, rounds, k)
 
 
 def test_halving_equals_exhaustive_without_noise_at_a_third_of_the_cost():
     one, other = Problem(USEFUL, 16), Problem(USEFUL, 16)
-    assert hunt(one, POOL, 16, 3, 2, halving).heads == hunt(other, POOL, 16, 3, 2, exhaustive).heads
+    assert hunt(one, POOL, 16, 3, 2, HALVING).heads == hunt(other, POOL, 16, 3, 2, EXHAUSTIVE).heads
     assert one.calls < other.calls / 2
 
 
@@ -180,9 +190,9 @@ def test_miss_rate_of_halving_with_noise():
     """How often halving's first head is not exhaustive's, where noise is as large as the gap between the best heads."""
     missed = 0
     for seed in range(100):
-        values = {head: random.Random(f"{seed} {head}").gauss(0, 1) for head in POOL}
+        values = {head: random.Random(f"{seed} {head!r}").gauss(0, 1) for head in POOL}
         problem = Problem(values, 16, noise=1.0, seed=seed)
-        missed += hunt(problem, POOL, 16, 1, 1, halving).heads != hunt(problem, POOL, 16, 1, 1, exhaustive).heads
+        missed += hunt(problem, POOL, 16, 1, 1, HALVING).heads != hunt(problem, POOL, 16, 1, 1, EXHAUSTIVE).heads
     # Measured: printed by `pytest -rP`; the bound is what a broken rung would exceed.
     print(f"halving missed exhaustive's best head in {missed} of 100 noisy problems")
     assert missed <= 25
@@ -234,34 +244,31 @@ def test_predictions_that_are_no_numbers_come_last():
     assert len(shortlist(alike, 1)) == 6 and len(shortlist(dict(list(alike.items())[:3]), 5)) == 3
 
 
+def signed(predicted, start, strength):
+    return signed_strengths(predicted, HeadSet(list(predicted)), HeadSet(start), strength)
+
+
 def test_signed_strengths_of_all_heads_are_measured_too():
     found = hunted(Problem(USEFUL), POOL, 8, 1, 2, "attribution")
     assert found.signed is not None
     u = {Head(0, 3): 1.0, Head(2, 2): 0.667, Head(5, 5): 0.5, Head(1, 0): 0.333, Head(4, 4): -0.667}
-    assert found.signed.heads.strengths == u
+    assert found.signed.heads == u
     assert found.signed.gain.mean == pytest.approx(sum(u[head] * USEFUL[head] for head in u))
     assert found.signed.gain.mean > found.rounds[0].gain.mean
-    half = signed_strengths({Head(0, 0): 2.0, Head(0, 1): -1.0, Head(0, 2): math.nan}, frozenset({Head(1, 1)}), 0.5)
-    assert half.strengths == {Head(0, 0): 0.5, Head(0, 1): -0.25, Head(1, 1): 0.5}
-    assert not signed_strengths({Head(0, 0): 0.0}, frozenset(), 1.0)
+    half = signed({Head(0, 0): 2.0, Head(0, 1): -1.0, Head(0, 2): math.nan}, [Head(1, 1)], 0.5)
+    assert half == {Head(0, 0): 0.5, Head(0, 1): -0.25, Head(1, 1): 0.5}
+    assert not signed({Head(0, 0): 0.0}, [], 1.0)
     assert hunted(Problem(USEFUL), POOL, 8, 1, 2, "halving").signed is None
-
-
-def test_a_set_with_strengths_is_not_the_set_without():
-    head = Head(1, 1)
-    one, other = WithStrengths({head: 1.0}), WithStrengths({head: 0.5})
-    assert one != other and one != frozenset({head}) and frozenset({head}) != one
-    assert one == WithStrengths({head: 1.0}) and len({one, other, frozenset({head}), WithStrengths({head: 0.5})}) == 3
 
 
 def test_miss_rate_of_attribution_with_noise():
     """As above, with predictions that foresee half of the noise and are as far off by themselves."""
     missed = 0
     for seed in range(100):
-        values = {head: random.Random(f"{seed} {head}").gauss(0, 1) for head in POOL}
+        values = {head: random.Random(f"{seed} {head!r}").gauss(0, 1) for head in POOL}
         problem = Problem(values, 16, noise=1.0, seed=seed)
         missed += (
-            hunted(problem, POOL, 16, 1, 1, "attribution").heads != hunt(problem, POOL, 16, 1, 1, exhaustive).heads
+            hunted(problem, POOL, 16, 1, 1, "attribution").heads != hunt(problem, POOL, 16, 1, 1, EXHAUSTIVE).heads
         )
     print(f"attribution missed exhaustive's best head in {missed} of 100 noisy problems")
     assert missed <= 10
@@ -269,15 +276,15 @@ def test_miss_rate_of_attribution_with_noise():
 
 def test_passes_count_what_a_hunt_costs():
     # 2 pairs: the unguided pictures cost 1 pass each, 36 candidates and the joint set 2 each.
-    assert planned_passes("exhaustive", 36, 2, 1, 2) == 2 * (1 + 36 * 2 + 2)
+    assert planned_passes(EXHAUSTIVE, 36, 2, 1, 2) == 2 * (1 + 36 * 2 + 2)
     # One gradient, a shortlist of 6 on one pair and 3 of them on the other, the joint set, the signed set.
-    assert planned_passes("attribution", 36, 2, 1, 2) == 2 * (1 + 4 + 2 + 2) + 2 * (6 + 3)
+    assert planned_passes(ATTRIBUTION, 36, 2, 1, 2) == 2 * (1 + 4 + 2 + 2) + 2 * (6 + 3)
     # In a later round, or from a set, the perturbed pass is apart.
-    assert planned_passes("attribution", 36, 2, 2, 2) == 2 * (1 + 4 + 8 + 2 * 2 + 2) + 2 * 2 * (6 + 3)
-    assert planned_passes("attribution", 36, 2, 1, 2, start=1) == 2 * (1 + 2 + 8 + 2 + 2) + 2 * (6 + 3)
-    assert planned_passes("exhaustive", 36, 2, 1, 2, cfg=True) == 2 * (2 + 36 * 3 + 3)
+    assert planned_passes(ATTRIBUTION, 36, 2, 2, 2) == 2 * (1 + 4 + 8 + 2 * 2 + 2) + 2 * 2 * (6 + 3)
+    assert planned_passes(ATTRIBUTION, 36, 2, 1, 2, start=1) == 2 * (1 + 2 + 8 + 2 + 2) + 2 * (6 + 3)
+    assert planned_passes(EXHAUSTIVE, 36, 2, 1, 2, cfg=True) == 2 * (2 + 36 * 3 + 3)
     for heads in (576, 1368):
-        assert planned_passes("attribution", heads, 5, 5, 3) <= planned_passes("exhaustive", heads, 5, 5, 3) / 30
+        assert planned_passes(ATTRIBUTION, heads, 5, 5, 3) <= planned_passes(EXHAUSTIVE, heads, 5, 5, 3) / 30
 
 
 def test_a_broken_baseline_names_the_pair():
@@ -285,10 +292,112 @@ def test_a_broken_baseline_names_the_pair():
         return [[math.nan if pair == 1 else 0.5 for pair in pairs] for _ in sets]
 
     with pytest.raises(ValueError, match="pair 1 has no score"):
-        hunt(evaluate, POOL, 2, 1, 1, exhaustive)
+        hunt(evaluate, POOL, 2, 1, 1, EXHAUSTIVE)
 
 
 def test_bad_numbers():
     for settings in [(0, 1, 1), (1, 0, 1), (1, 1, 0)]:
         with pytest.raises(ValueError, match="at least one"):
-            hunt(Problem({}), POOL, *settings, exhaustive)
+            hunt(Problem({}), POOL, *settings, EXHAUSTIVE)
+
+
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize("broken", [NAN, INF, -INF])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_picture_without_a_score_is_the_worst_and_ends_nothing(strategy, broken):
+    best = max(USEFUL, key=lambda head: USEFUL[head])
+
+    class Broken(Problem):
+        def score(self, heads, pair):
+            score = super().score(heads, pair)
+            return broken if best in heads and pair == 3 else score
+
+    found = hunted(Broken(USEFUL, 4), POOL, 4, 2, 2, strategy)
+    assert found.heads == [Head(2, 2), Head(5, 5), Head(1, 0), Head(0, 0)]
+    first = found.rounds[0].candidates
+    on_all = [head for head in rank(first) if len(first[head].pairs) == 4]
+    assert best not in first or rank(first)[-1] == best or on_all[-1] == best or len(first[best].pairs) < 4
+    report = json.loads(dump(report_of(found, GRID, {})))
+    told = {row["head"]: row for row in report["rounds"][0]["candidates"]}
+    if best in first and len(first[best].pairs) == 4:
+        assert told["L0H3"] == {"head": "L0H3", "mean": None, "spread": None, "error": None, "pairs": 4}
+    assert hunt_chart(found, GRID, "a hunt").width > 100
+
+
+def test_a_set_without_a_score_is_not_said_to_help():
+    def evaluate(sets, pairs):
+        return [[NAN if len(heads) == 2 else float(len(heads)) for _ in pairs] for heads in sets]
+
+    found = hunt(evaluate, POOL[:5], 3, 2, 2, EXHAUSTIVE)
+    assert [round.helped for round in found.rounds] == [False, True]
+    report = json.loads(dump(report_of(found, GRID, {})))
+    assert report["rounds"][0]["joint"]["mean"] is None and report["rounds"][0]["gain"]["mean"] is None
+    assert report["rounds"][1]["joint"]["mean"] == 4 and hunt_chart(found, GRID, "a hunt")
+
+
+SCORE = st.sampled_from([0.0, 1.0, -1.0, 2.5, NAN, INF, -INF, 3e38]) | st.floats(-10, 10)
+
+
+@cases(0.5)
+@given(st.sampled_from(list(STRATEGIES)), st.lists(SCORE, min_size=40, max_size=40), st.booleans(), st.integers(1, 3))
+def test_no_scores_end_a_hunt(strategy, scores, start, k):
+    def score(heads, pair):
+        return scores[hash((tuple(heads), pair)) % len(scores)] if heads else 0.5
+
+    def evaluate(sets, pairs):
+        return [[score(heads, pair) for pair in pairs] for heads in sets]
+
+    def attribute(chosen, pool, pairs):
+        return {head: Measured(tuple(pairs), tuple(scores[head.head] for _ in pairs)) for head in pool}
+
+    begin = POOL[-1:] if start else []
+    found = hunt(evaluate, POOL[:8], 9, 2, k, STRATEGIES[strategy], begin, attribute=attribute)
+    report = json.loads(dump(report_of(found, GRID, {})))
+    assert [row["round"] for row in report["rounds"]] == [1, 2] and len(found.heads) == start + 2 * k
+    assert hunt_chart(found, GRID, "a hunt")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_heads_are_tried_and_kept_at_the_strengths_that_the_pool_gives(strategy):
+    pool = HeadSet({Head(0, 3): 0.5, Head(2, 2): None, Head(4, 4): -0.5, Head(5, 5): None, Head(1, 1): None})
+    start = HeadSet({Head(3, 3): 0.25})
+    found = hunted(Problem(USEFUL), pool, 8, 2, 1, strategy, start)
+    # 3.0 at half strength is less than 2.0 at full; -2.0 at minus a half is a gain.
+    assert found.heads == [Head(3, 3), Head(2, 2), Head(0, 3)]
+    assert found.selected == {Head(3, 3): 0.25, Head(2, 2): None, Head(0, 3): 0.5}
+    assert found.rounds[0].candidates[Head(4, 4)].minus(found.before).mean == pytest.approx(1.0)
+    report = report_of(found, GRID, {})
+    assert report["heads"] == "L0H3@0.5, L2H2, L3H3@0.25" and report["start"]["heads"] == ["L3H3@0.25"]
+    assert report["rounds"][1]["chosen"] == ["L0H3@0.5"]
+    assert {row["head"] for row in report["rounds"][0]["candidates"]} >= {"L0H3@0.5", "L2H2", "L4H4@-0.5"}
+
+
+def test_signed_strengths_are_shares_of_the_pools_own():
+    pool = HeadSet({Head(0, 0): 0.5, Head(0, 1): -0.4, Head(0, 2): None})
+    values = {Head(0, 0): 2.0, Head(0, 1): 1.0, Head(0, 2): -2.0}
+    made = signed_strengths(values, pool, HeadSet({Head(1, 1): 0.3}), 0.8)
+    assert made == {Head(0, 0): 0.5, Head(0, 1): -0.2, Head(0, 2): -0.8, Head(1, 1): 0.3}
+
+
+def test_a_strategy_that_needs_gradients_says_so():
+    with pytest.raises(ValueError, match="gradients"):
+        hunt(Problem(USEFUL), POOL, 2, 1, 1, ATTRIBUTION)
+
+
+def test_a_strategy_of_ones_own():
+    """A strategy is one object: what it measures, and what that costs."""
+
+    class FirstFew(Strategy):
+        def measure(self, task):
+            heads = list(task.pool)[: task.k + 1]
+            return Outcome(dict(zip(heads, task.measure(heads, task.pairs), strict=True)))
+
+        def evaluations(self, pool, pairs, k):
+            return min(pool, k + 1) * pairs
+
+    problem = Problem({Head(0, 1): 1.0, Head(5, 5): 9.0})
+    found = hunt(problem, POOL, 8, 2, 1, FirstFew())
+    assert found.heads == [Head(0, 1), Head(0, 0)]
+    assert problem.calls == planned_evaluations(FirstFew(), len(POOL), 8, 2, 1)

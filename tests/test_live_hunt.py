@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from headhunter_pack.headhunter.study import read_study
+
 from hosting.server import PromptError, Server
 
 DEMO = Path(__file__).parent.parent / "demo"

@@ -10,9 +10,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hosting import locate
 from packaging.requirements import Requirement
 from packaging.version import Version
+
+from hosting import locate
 
 try:
     import tomllib
@@ -66,7 +67,7 @@ def test_archive_holds_the_pack_and_no_tests(submitted, tmp_path):
     with zipfile.ZipFile(submitted / "node.zip") as archive:
         names = set(archive.namelist())
     assert {"__init__.py", "pyproject.toml", "requirements.txt", "LICENSE", "nodes/__init__.py"} <= names
-    assert not {name.split("/")[0] for name in names} & {"tests", "demo", "bench", ".ci", ".host", ".github"}
+    assert not {name.split("/")[0] for name in names} & {"hosting", "tests", "demo", "bench", ".ci", ".host", ".github"}
 
 
 def test_pyproject_says_what_the_registry_needs():

@@ -16,10 +16,10 @@ from comfy_extras.nodes_sd3 import SkipLayerGuidanceSD3
 from guiding import MODELS, close, custom, soft_pag, with_controlnet
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import Head
-from headhunter_pack.headhunter.host.guidance.blocks import block_key
+from headhunter_pack.headhunter.host.guidance.blocks import Architecture
+from headhunter_pack.headhunter.host.guidance.groups import add_group
 from headhunter_pack.headhunter.host.guidance.prefix import REUSE, Recording
-from headhunter_pack.headhunter.host.guidance.sampling import add_group
-from headhunter_pack.headhunter.host.models import grid_of, transformer
+from headhunter_pack.headhunter.host.models import transformer
 from headhunter_pack.nodes import HeadHunterGuider
 
 STEPS = 3
@@ -143,7 +143,7 @@ def test_a_window_moves_the_start(sd3):
 def test_a_step_outside_the_window_records_nothing(sd3, monkeypatch):
     taken = []
     take = Recording.take
-    monkeypatch.setattr(Recording, "take", lambda self, args: (taken.append(1), take(self, args)))
+    monkeypatch.setattr(Recording, "take", lambda *args: (taken.append(1), take(*args)))
     tiny.sample(soft_pag(sd3.model, "L2", end_percent=0.5), sd3.positive, steps=6)
     assert 0 < len(taken) < 6
     taken.clear()
@@ -210,7 +210,7 @@ def test_another_packs_replacement(case, layer):
         return out | {"img": out["img"] * 1.1}
 
     model = case.model.clone()
-    model.set_model_patch_replace(other_pack, "dit", *block_key(grid_of(model), layer))
+    model.set_model_patch_replace(other_pack, "dit", *Architecture.of(model).key(layer))
     reused, whole, rows, all_rows = both(soft_pag(model, "L2H1"), lambda m: tiny.sample(m, case.positive))
     assert torch.equal(reused, whole) and len(seen) == 4 * STEPS
     assert (rows == all_rows) is (layer < 2)

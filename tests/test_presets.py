@@ -12,7 +12,7 @@ from comfy.cli_args import args
 from headhunter_pack.headhunter.families import grid_named
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import canonical
-from headhunter_pack.headhunter.host.guidance.sampling import groups_of
+from headhunter_pack.headhunter.host.guidance.groups import groups_of
 from headhunter_pack.headhunter.presets import PresetError, file_name, format_preset, parse_preset, read_preset
 from headhunter_pack.nodes import HeadHunterPreset, HeadHunterSavePreset, HeadHunterSoftPAG
 from headhunter_pack.nodes.presets import NONE, shipped_names

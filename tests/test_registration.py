@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from hosting import locate, shadow
 from hosting.server import Server
 

@@ -11,7 +11,7 @@ import pytest
 import tiny
 import torch
 from headhunter_pack.headhunter.guidance import Group
-from headhunter_pack.headhunter.heads import Head
+from headhunter_pack.headhunter.heads import Head, HeadSet
 from headhunter_pack.headhunter.host.generation import generate
 from headhunter_pack.headhunter.host.generation.generate import Generator, Sampling
 from headhunter_pack.headhunter.host.generation.prompts import Pair
@@ -28,7 +28,7 @@ from headhunter_pack.nodes import (
 )
 
 VAE_FILE = Path(__file__).parent.parent / "demo" / "models" / "vae" / "headhunter_demo_vae.safetensors"
-SETS = [frozenset({Head(0, 1)}), frozenset({Head(1, 0), Head(2, 2)}), frozenset(), frozenset({Head(3, 3)})]
+SETS = [HeadSet([Head(0, 1)]), HeadSet([Head(1, 0), Head(2, 2)]), HeadSet(), HeadSet([Head(3, 3)])]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from comfy_extras.nodes_perpneg import PerpNegGuider
 from guiding import MODELS, close, counted, custom, soft_pag, with_controlnet
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import Head, HeadTextError
-from headhunter_pack.headhunter.host.guidance.sampling import add_group, groups_of
+from headhunter_pack.headhunter.host.guidance.groups import add_group, groups_of
 from headhunter_pack.headhunter.host.models import UnsupportedModel
 from headhunter_pack.nodes import HeadHunterGuider
 
@@ -357,17 +357,17 @@ def test_other_packs_see_perturbed_passes_as_conditional(sd3):
     assert [sorted(chunks) for chunks in seen] == [[0, 0, 0, 1], [0], [0, 0]]
 
 
-def test_kontext_reference_tokens_are_not_image_tokens(flux):
+def test_kontext_reference_tokens_are_not_image_tokens():
     """With `tokens` image, text and reference rows keep their own attention; the oracle is told the rows."""
-    reference = torch.randn(1, 16, 8, 12, generator=torch.Generator().manual_seed(1))
-    positive = tiny.conditioning(1, 768, reference_latents=[reference])
+    family = tiny.FAMILIES["flux_kontext"]
+    model, positive = family.model(), family.conditioning(1)
     u = {(layer, head): 1.0 for layer in (0, 3) for head in range(3)}
-    picture, with_reference = slice(tiny.TEXT_TOKENS, tiny.TEXT_TOKENS + 16), slice(tiny.TEXT_TOKENS, None)
+    with_references = slice(family.text, None)
     expected, wrong = (
-        oracle.sample(flux.model, positive, positive, 1.0, [oracle.Perturbed(u, 3.0, rows=rows)])
-        for rows in (picture, with_reference)
+        oracle.sample(family, model, positive, positive, 1.0, [oracle.Perturbed(u, 3.0, rows=rows)])
+        for rows in (family.image_rows, with_references)
     )
-    out = tiny.sample(soft_pag(flux.model, "L0, L3", scale=3.0, strength=1.0, tokens="image"), positive)
+    out = tiny.sample(soft_pag(model, "L0, L3", scale=3.0, strength=1.0, tokens="image"), positive)
     assert close(out, expected, 1e-4)
     assert not close(wrong, expected, 2e-3)
 

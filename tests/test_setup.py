@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from hosting import chromium, console, environment, locate, lock, repair, setup
 
 TESTS = Path(__file__).resolve().parent
@@ -214,7 +215,7 @@ def test_own_python_is_only_looked_at(tmp_path):
 def test_second_set_up_waits_and_a_killed_one_leaves_no_lock(tmp_path):
     code = f"""
         import sys, time
-        sys.path.insert(0, {str(TESTS)!r})
+        sys.path.insert(0, {str(locate.ROOT)!r})
         from pathlib import Path
         from hosting.lock import only_one
         with only_one(Path({str(tmp_path / "lock")!r})):

@@ -19,7 +19,7 @@ def tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_ruff():
-    folders = ("headhunter", "nodes", "tests", "demo", "bench", "__init__.py")
+    folders = ("headhunter", "nodes", "hosting", "tests", "demo", "bench", "__init__.py")
     result = tool("ruff", "check", "--output-format=concise", *(place for place in folders if (ROOT / place).exists()))
     assert result.returncode == 0, result.stdout + result.stderr
 

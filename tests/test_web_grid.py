@@ -260,9 +260,10 @@ def test_the_shared_table_of_cases(grid):
     wrong = grid.page.evaluate(
         """async ({ grids, cases }) => {
           const { parse, canonical, format } = await import('/extensions/headhunter/heads.js');
+          const { readGrid } = await import('/extensions/headhunter/grid.js');
           const all = Object.fromEntries(Object.entries(grids).map(([model, { heads, ...blocks }]) => {
             const kinds = ['joint', 'double', 'single'].flatMap((kind) => Array(blocks[kind] ?? 0).fill(kind));
-            return [model, { model, layers: kinds.length, heads, kinds }] }));
+            return [model, readGrid({ model, layers: kinds.length, heads, kinds })] }));
           return cases.filter(({ text, grid, canonical: expected, error }) => {
             try { const got = canonical(text, all[grid]);
               return got !== expected || canonical(got, all[grid]) !== got || format(parse(got, all[grid]), all[grid]) !== got }

@@ -7,12 +7,13 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-import browser
 import pytest
 from gridpage import FLUX, SD3, GridPage, soft_pag
 from headhunter_pack.headhunter.families import grid_named
 from headhunter_pack.headhunter.grid import describe
 from headhunter_pack.headhunter.study import Row, open_study
+
+from hosting import browser
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
 DOCS = Path(__file__).parent.parent / "docs"
@@ -146,10 +147,11 @@ def test_the_time_of_a_frame(look, capsys):
     page.says(2, ".hh-legend", "round 3")
     times = opened.evaluate(
         """async () => {
-          const { draw, layoutOf } = await import('/extensions/headhunter/drawing.js');
-          const { heatOn } = await import('/extensions/headhunter/heat.js');
-          const kinds = [...Array(19).fill('double'), ...Array(38).fill('single')];
-          const grid = { model: 'flux1', layers: 57, heads: 24, kinds }, heat = heatOn('golden-hour', grid);
+          const { draw } = await import('/extensions/headhunter/widget/drawing.js');
+          const { layoutOf } = await import('/extensions/headhunter/widget/layout.js');
+          const { heatOn } = await import('/extensions/headhunter/server/hunts.js');
+          const segments = [{ kind: 'double', letter: 'D', count: 19 }, { kind: 'single', letter: 'S', count: 38 }];
+          const grid = { model: 'flux1', layers: 57, heads: 24, segments }, heat = heatOn('golden-hour', grid);
           const canvas = hh.root(2).querySelector('canvas'), context = canvas.getContext('2d'), times = [];
           const layout = layoutOf(grid, canvas.clientWidth, canvas.clientHeight);
           const heads = new Map(Array.from({ length: 1368 }, (_, key) => [key, key % 3 ? null : (key % 100) / 100]));

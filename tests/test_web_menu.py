@@ -168,10 +168,10 @@ def test_the_page_reads_presets_as_python_does(menu):
 
 
 def test_the_shipped_presets_route(server):
-    assert [one["id"] for one in server.get("/headhunter/presets")] == [
+    assert [preset["id"] for preset in server.get("/headhunter/presets")] == [
         f"{path.parent.name}/{path.stem}" for path in SHIPPED
     ]
-    assert [one["text"] for one in server.get("/headhunter/presets")] == [
+    assert [preset["text"] for preset in server.get("/headhunter/presets")] == [
         path.read_text(encoding="utf-8") for path in SHIPPED
     ]
 
@@ -420,7 +420,7 @@ def test_save_rename_export_delete(menu, tmp_path):
     menu.choose("Rename")
     menu.fill("Rename", name="夕方")
     menu.ready()
-    assert sorted(one.name for one in menu.folder.iterdir()) == ["taken.json", "夕方.json"]
+    assert sorted(file.name for file in menu.folder.iterdir()) == ["taken.json", "夕方.json"]
     assert parse_preset((menu.folder / "夕方.json").read_text(encoding="utf-8")).name == "夕方"
 
     menu.page.get_by_label("夕方: more").click()
@@ -430,7 +430,7 @@ def test_save_rename_export_delete(menu, tmp_path):
     menu.choose("Delete")
     menu.fill("Delete")
     menu.ready()
-    assert [one.name for one in menu.folder.iterdir()] == ["taken.json"]
+    assert [file.name for file in menu.folder.iterdir()] == ["taken.json"]
 
 
 def test_saving_over_another_preset_asks(menu):
@@ -478,7 +478,7 @@ def test_import(menu, tmp_path):
     waiting.value.set_files([tmp_path / "one.json", tmp_path / "two.json"])
     menu.item("two").wait_for()
     menu.ready()
-    assert sorted(one.name for one in menu.folder.iterdir()) == ["one.json", "two.json"]
+    assert sorted(file.name for file in menu.folder.iterdir()) == ["one.json", "two.json"]
     assert menu.inputs() == before
 
 
@@ -494,7 +494,7 @@ def test_dropped_files(menu):
     menu.drop(2, ("mine.json", preset("dropped")))
     menu.settle(2, WRITTEN)
     menu.says('"dropped" is now among your presets')
-    assert "dropped.json" in [one.name for one in menu.folder.iterdir()]
+    assert "dropped.json" in [file.name for file in menu.folder.iterdir()]
 
 
 # Studies

@@ -6,12 +6,13 @@ import base64
 import io
 import json
 
-import browser
 import pytest
 from gridfixtures import DEMO, everywhere
 from gridpage import SD3, soft_pag
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from hosting import browser
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
 HEADS = "L1H10@0.35, L7H0-3, L9"
@@ -159,7 +160,7 @@ def test_a_presets_heads_are_shown(grid):
     grid.open([SD3, ("HeadHunterPreset", {"preset_json": text})], [(1, 0, 2, 0)])
     grid.knows(2, "sd3-medium")
     grid.says(2, ".hh-count", "2 heads · 2 layers")
-    grid.says(2, ".hh-note", "to look at")
+    grid.says(2, ".hh-note", "the preset's heads")
     before = grid.page.evaluate("() => app.graph.getNodeById(2).widgets.map((w) => w.value)")
     grid.click(2, 0, 0)
     assert grid.page.evaluate("() => app.graph.getNodeById(2).widgets.map((w) => w.value)") == before
@@ -173,10 +174,10 @@ def test_a_shipped_presets_heads_are_shown_when_it_is_chosen(grid):
     choose = "(name) => { hh.find(2).widgets.find((w) => w.name === 'preset').value = name }"
     grid.page.evaluate(choose, "sd3-medium/dark-lighting-and-shearing-L1H10-L11H15")
     grid.says(2, ".hh-count", "2 heads · 2 layers")
-    grid.says(2, ".hh-note", "to look at")
+    grid.says(2, ".hh-note", "the preset's heads")
     grid.page.evaluate(choose, "flux1/golden-hour-L38H18")
     grid.says(2, ".hh-note", "This preset is for flux1 (57 layers x 24 heads)")
     grid.says(2, ".hh-count", "0 heads")
     grid.page.evaluate(choose, "none")
-    grid.says(2, ".hh-note", "to look at")
+    grid.says(2, ".hh-note", "the preset's heads")
     grid.says(2, ".hh-count", "0 heads")

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
-import browser
 import pytest
 from gridpage import flux_shapes, header_only, sd3_shapes
+
+from hosting import browser
 from hosting.server import PromptError, Server
 from hosting.workflow import to_api
 

@@ -2,9 +2,10 @@
 
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
-import { addGrid } from "./grid_widget.js";
-import { listen } from "./heat.js";
+import { listen } from "./server/hunts.js";
+import { HeadGrid } from "./widget/grid_widget.js";
 
+/** @type {Record<string, import("./widget/look.js").Kind>} */
 const GRIDS = {
   HeadHunterSoftPAG: { field: "heads" },
   HeadHunterSearch: { field: "pool", pool: true, hunts: true },
@@ -18,8 +19,8 @@ listen(api, () => (app.rootGraph ?? app.graph)?.id ?? "");
 
 app.registerExtension({
   name: "HeadHunter.Grid",
-  nodeCreated(node) {
+  nodeCreated(/** @type {ComfyNode} */ node) {
     const kind = GRIDS[node.comfyClass];
-    if (kind) addGrid(node, kind, app, api);
+    if (kind) new HeadGrid(node, kind, app, api);
   },
 });

@@ -78,6 +78,25 @@ def check_inputs(images: Tensor, texts: Sequence[str]) -> None:
         raise ValueError(f"a scorer needs a list with one text an image: {count} for {images.shape[0]} images")
 
 
+class ScorerError(ValueError):
+    """A scorer that broke its contract; names it and says how."""
+
+
+def score_batch(scorer: Scorer, images: Tensor, texts: Sequence[str]) -> Tensor:
+    """`scorer.score`, checked: float32 [B]. ScorerError names a scorer that gives anything else, or that tries to exit."""
+    try:
+        scores: object = scorer.score(images, texts)
+    except (SystemExit, KeyboardInterrupt) as error:
+        # Either would end the thread that runs ComfyUI's queue.
+        raise ScorerError(f"the scorer {scorer.name} ended with {type(error).__name__} ({error})") from error
+    wanted = f"it must give a tensor of {len(images)} numbers, one for each picture"
+    if not isinstance(scores, Tensor):
+        raise ScorerError(f"the scorer {scorer.name} gave a {type(scores).__name__}; {wanted}")
+    if list(scores.shape) != [len(images)] or scores.is_complex() or scores.dtype == torch.bool:
+        raise ScorerError(f"the scorer {scorer.name} gave {scores.dtype} {list(scores.shape)}; {wanted}")
+    return scores.float()
+
+
 def score_rows(score_one: Callable[[Tensor, str], Tensor], images: Tensor, texts: Sequence[str]) -> Tensor:
     """Score row by row, so that no score depends on its batch-mates: float32 [B] on the images' device.
 

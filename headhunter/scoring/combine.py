@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .base import Scorer, make_key
+from .base import Scorer, make_key, score_batch
 
 MIN_PAIRS = 4
 
@@ -69,7 +69,7 @@ class CombinedScorer:
         return all(scorer.differentiable for scorer, _ in self.components)
 
     def score(self, images: Tensor, texts: Sequence[str]) -> Tensor:
-        return self.total([scorer.score(images, texts) for scorer, _ in self.components])
+        return self.total([score_batch(scorer, images, texts) for scorer, _ in self.components])
 
     def total(self, scores: Sequence[Tensor]) -> Tensor:
         """sum_i w_i score_i / unit_i of the components' scores [B]: float32 [B]."""
@@ -94,7 +94,7 @@ def combine_scorers(parts: Sequence[tuple[Scorer, float]]) -> CombinedScorer:
 def table(scorer: Scorer, images: Tensor, texts: Sequence[str]) -> tuple[list[float], str]:
     """Each image's score and a text table: raw score and score / unit of each component, and their weighted sum."""
     components = components_of(scorer)
-    raw = [part.score(images, texts) for part, _ in components]
+    raw = [score_batch(part, images, texts) for part, _ in components]
     columns = [("image", [str(number) for number in range(images.shape[0])])]
     for (part, _weight), scores in zip(components, raw, strict=True):
         columns.append((part.name, [f"{value:.4f}" for value in scores.tolist()]))

@@ -1,7 +1,7 @@
 """All heads screened at once by one gradient, in place of two passes a step for each of them.
 
 To first order, adding head h to the perturbed pass changes the score S of a picture by u dS/du_h at u_h = 0, u being the
-strength that the hunt uses. With D = uncond + c (cond - uncond) + w (cond - perturbed) (c is cfg), and while no head is
+strength that the hunt tries it at. With D = uncond + c (cond - uncond) + w (cond - perturbed) (c is cfg), and while no head is
 perturbed yet, the perturbed pass is the conditional one, so that the strengths can be put there instead, at half the work:
 
     change of S  =  u dS/du_h (perturbed pass)  =  -(w / c) u dS/dv_h (conditional pass)
@@ -31,30 +31,27 @@ from torch import Tensor
 
 from ...grid import Grid
 from ...guidance import Group
-from ...heads import Head, format_heads
-from ...hunt import Measured
-from ...scoring.base import Scorer
+from ...heads import Head, HeadSet, format_heads
+from ...measured import AttributionError, Measured
+from ...scoring.base import Scorer, score_batch
 from ...scoring.combine import components_of, spreads
 from ...study import Study
 from ..generation.generate import Generator
 from ..generation.prompts import Pair
 from ..gradients import gradients
-from ..guidance.perturbed_pass import Entry, Options, Witness, perturbed_options
-from ..guidance.sampling import POST_CFG, HeadGuidance, guidance_of, may_skip_passes
+from ..guidance.attention import Entry, Witness
+from ..guidance.blocks import Architecture, Options
+from ..guidance.groups import POST_CFG, add_entry
+from ..guidance.perturbed_pass import perturbed_options
+from ..guidance.run import may_skip_passes
 from ..guidance.strengths import LayerStrengths
-from ..models import family_of, transformer
 from ..progress import Progress
 from .gradient_blocks import must_checkpoint, with_gradients
 
 PAIRS_AT_ONCE = 16
 INSTEAD = "Choose the strategy halving, which needs no gradients."
 
-Heads = frozenset[Head]
 Denoise = Callable[..., Tensor]
-
-
-class AttributionError(RuntimeError):
-    """No gradient can be had; says why, and what to use instead."""
 
 
 def check_differentiable(scorer: Scorer) -> None:
@@ -117,7 +114,7 @@ class Attribution:
         self.progress = progress
         self._checkpointed = False
 
-    def __call__(self, chosen: Heads, pool: Sequence[Head], pairs: Sequence[int]) -> dict[Head, Measured]:
+    def __call__(self, chosen: HeadSet, pool: HeadSet, pairs: Sequence[int]) -> dict[Head, Measured]:
         """What adding each head of `pool` to `chosen` would do to the score of each pair; broken pictures are left out."""
         found: dict[int, dict[str, float]] = {}
         for first in range(0, len(pairs), PAIRS_AT_ONCE):
@@ -126,19 +123,19 @@ class Attribution:
             missing = [pair for pair in some if known[pair] is None]
             if missing:
                 for pair, values in zip(missing, self._screen(chosen, pool, missing), strict=True):
-                    known[pair] = dict(zip(map(_text, pool), values, strict=True))
+                    known[pair] = dict(zip(map(str, pool), values, strict=True))
                     self.study.put(self._name(chosen, pair), known[pair])
             self.progress.screened(len(some), made=bool(missing))
             found |= known
         usable = tuple(pair for pair in pairs if all(map(math.isfinite, found[pair].values())))
         if not usable:
             raise AttributionError(f"No picture gave a gradient that is a finite number. {INSTEAD}")
-        return {head: Measured(usable, tuple(found[pair][_text(head)] for pair in usable)) for head in pool}
+        return {head: Measured(usable, tuple(found[pair][str(head)] for pair in usable)) for head in pool}
 
-    def _name(self, chosen: Heads, pair: int) -> str:
-        return f"attribution of pair {pair} given {format_heads(dict.fromkeys(chosen), self.grid) or 'nothing'}"
+    def _name(self, chosen: HeadSet, pair: int) -> str:
+        return f"attribution of pair {pair} given {format_heads(chosen, self.grid) or 'nothing'}"
 
-    def _screen(self, chosen: Heads, pool: Sequence[Head], numbers: Sequence[int]) -> list[list[float]]:
+    def _screen(self, chosen: HeadSet, pool: HeadSet, numbers: Sequence[int]) -> list[list[float]]:
         try:
             return self._attributions(chosen, pool, numbers)
         except comfy.model_management.OOM_EXCEPTION as error:
@@ -154,7 +151,7 @@ class Attribution:
         comfy.model_management.soft_empty_cache()
         return self._screen(chosen, pool, numbers)
 
-    def _attributions(self, chosen: Heads, pool: Sequence[Head], numbers: Sequence[int]) -> list[list[float]]:
+    def _attributions(self, chosen: HeadSet, pool: HeadSet, numbers: Sequence[int]) -> list[list[float]]:
         """Each model does its part for all pairs before the next one takes its place on the card."""
         pairs = [self.pairs[number] for number in numbers]
         trajectories = [self._trajectory(chosen, pair) for pair in pairs]
@@ -168,7 +165,7 @@ class Attribution:
             for pair, (states, _), end in zip(pairs, trajectories, ends, strict=True)
         ]
 
-    def _trajectory(self, chosen: Heads, pair: Pair) -> tuple[list[Tensor], Tensor]:
+    def _trajectory(self, chosen: HeadSet, pair: Pair) -> tuple[list[Tensor], Tensor]:
         """x_i [1, C, h, w] of each step on the CPU, and the sampled latent."""
         states: list[Tensor] = []
         sampler = comfy.samplers.KSAMPLER(partial(_sample, states))
@@ -181,10 +178,10 @@ class Attribution:
         if not torch.isfinite(picture).all():
             return torch.full_like(picture, math.nan)
         for part, _ in self.parts:  # loads its model, which must not happen among gradients
-            part.score(picture, [text])
+            score_batch(part, picture, [text])
         with gradients():
             pixels = picture.clone().requires_grad_()
-            scores = [part.score(pixels, [text]).cpu().double().sum() for part, _ in self.parts]
+            scores = [score_batch(part, pixels, [text]).cpu().double().sum() for part, _ in self.parts]
             blind = [part.name for (part, _), one in zip(self.parts, scores, strict=True) if not one.requires_grad]
             if blind:
                 raise AttributionError(
@@ -212,31 +209,23 @@ class Attribution:
         spread = spreads(torch.tensor(baseline, dtype=torch.float64).T, [part.unit for part, _ in self.parts])
         return [weight / float(one) for (_, weight), one in zip(self.parts, spread, strict=True)]
 
-    def _walk_back(
-        self, chosen: Heads, pool: Sequence[Head], pair: Pair, states: list[Tensor], end: Tensor
-    ) -> list[float]:
+    def _walk_back(self, chosen: HeadSet, pool: HeadSet, pair: Pair, states: list[Tensor], end: Tensor) -> list[float]:
         """dS/du of the pool's heads along a kept sampling, times what their use in the hunt makes of it."""
         generator = self.generator
         sampling, group = generator.sampling, generator.sampling.group
         model = generator.model
-        own = {head: group.strength for head in chosen}
-        free = FreeStrengths(own | dict.fromkeys(pool, 0.0), model.load_device)
+        free = FreeStrengths(chosen.at(group.strength) | dict.fromkeys(pool, 0.0), model.load_device)
         in_conditional = not chosen and sampling.cfg != 0 and _is_plain(model, group)
         passes = (1 if in_conditional else 2) + (sampling.cfg != 1)
         self._checkpointed = self._checkpointed or must_checkpoint(model, states[0], passes)
-        prepared = with_gradients(model, self.grid, self._checkpointed)
-        install = _in_conditional if in_conditional else _in_perturbed
-        install(prepared, Entry(group, free), self.grid)
+        install = _in_conditional if in_conditional else add_entry
+        prepared = install(with_gradients(model, self._checkpointed), Entry(group, free))
         totals = [torch.zeros_like(leaf) for leaf in free.leaves]
         sampler = comfy.samplers.KSAMPLER(partial(_walk, states, end, free.leaves, totals))
         generator.sample(prepared, 1, pair, sampler, self.progress.send)
-        factor = group.strength * (-group.scale / sampling.cfg if in_conditional else 1.0)
-        values = dict(zip(free.heads, (factor * torch.cat([t.flatten() for t in totals])).tolist(), strict=True))
-        return [values[head] for head in pool]
-
-
-def _text(head: Head) -> str:
-    return f"L{head.layer}H{head.head}"
+        factor = -group.scale / sampling.cfg if in_conditional else 1.0
+        by_strength = dict(zip(free.heads, (factor * torch.cat([t.flatten() for t in totals])).tolist(), strict=True))
+        return [strength * by_strength[head] for head, strength in pool.at(group.strength).items()]
 
 
 def _step(model: Denoise, x: Tensor, sigmas: Tensor, i: int, extra_args: dict[str, Any]) -> Tensor:
@@ -317,16 +306,17 @@ def _is_plain(model: ModelPatcher, group: Group) -> bool:
     return not changed and not group.windowed and group.mix == "add" and group.rescale == 0
 
 
-def _in_conditional(clone: ModelPatcher, entry: Entry, grid: Grid) -> None:
-    """The conditional prediction runs with the entry's strengths."""
-    wrapper = partial(_perturb_conditional, entry, grid, family_of(clone).patch(transformer(clone))[-1])
-    clone.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.CALC_COND_BATCH, "headhunter_attribution", wrapper)
+def _in_conditional(model: ModelPatcher, entry: Entry) -> ModelPatcher:
+    """A clone whose conditional prediction runs with the entry's strengths."""
+    patched = model.clone()
+    wrapper = partial(_perturb_conditional, entry, Architecture.of(model))
+    patched.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.CALC_COND_BATCH, "headhunter_attribution", wrapper)
+    return patched
 
 
 def _perturb_conditional(
     entry: Entry,
-    grid: Grid,
-    patch_size: int,
+    architecture: Architecture,
     executor: Any,
     model: Any,
     conds: list,
@@ -336,21 +326,5 @@ def _perturb_conditional(
 ) -> list[Tensor]:
     """CALC_COND_BATCH wrapper: the host asks for [conditional, unconditional]."""
     entries = [entry, *[None] * (len(conds) - 1)]
-    options = perturbed_options(options, entries, grid, patch_size, Witness(), {})
+    options = perturbed_options(options, entries, architecture, Witness(), {})
     return executor(model, conds, x, sigma, options)
-
-
-def _in_perturbed(clone: ModelPatcher, entry: Entry, grid: Grid) -> None:
-    """The entry's group guides, beside those that the model has; heads at strength 0 are perturbed like the others."""
-    functions = list(clone.model_options.get(POST_CFG, []))
-    earlier = guidance_of(clone.model_options)
-    groups, live = (earlier.groups, earlier.live) if earlier else ((), ())
-    guidance = HeadGuidance(
-        (*groups, entry.group), grid, family_of(clone).patch(transformer(clone))[-1], (*live, entry)
-    )
-    if earlier:
-        functions[functions.index(earlier)] = guidance
-    else:
-        functions.append(guidance)
-    options: Options = clone.model_options
-    options[POST_CFG] = functions

@@ -10,15 +10,14 @@ from typing import Any
 import comfy.model_management
 import torch
 from comfy.ldm.modules.attention import attention_pytorch
-from comfy.ldm.modules.diffusionmodules.mmdit import MMDiT, block_mixing
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from ...grid import Grid
+from ...families import Family
 from ..gradients import Ordinary
-from ..guidance.blocks import Args, block_key
-from ..guidance.perturbed_pass import Options
+from ..guidance.blocks import Architecture, Args, Options, replacements
+from ..guidance.wrapped import carry_out
 from ..models import family_of, grid_of, transformer
 
 # What a block keeps for its backward pass, in numbers for each number of its input: 10 to 16 measured on small SD3 and FLUX
@@ -26,20 +25,23 @@ from ..models import family_of, grid_of, transformer
 KEPT_BY_A_BLOCK = 24
 
 
-def with_gradients(model: ModelPatcher, grid: Grid, checkpointed: bool) -> ModelPatcher:
+def with_gradients(model: ModelPatcher, checkpointed: bool) -> ModelPatcher:
     """A clone of `model` whose blocks a gradient can pass; `checkpointed` ones keep their input alone and run once more.
 
     Attention is PyTorch's own here: sage attention, for one, has no backward pass.
     """
     patched = model.clone()
     network = transformer(model)
+    architecture = Architecture.of(model)
     options: Options = patched.model_options.setdefault("transformer_options", {})
     options["optimized_attention_override"] = _attention
-    replace = options.setdefault("patches_replace", {}).setdefault("dit", {})
-    for layer in range(grid.layers):
-        key = block_key(grid, layer)
-        block = network.joint_blocks[layer] if isinstance(network, MMDiT) else None
-        replace[key] = GradientBlock(replace.get(key), block, checkpointed)
+    replaced = replacements(options)
+    for layer in range(architecture.grid.layers):
+        key = architecture.key(layer)
+        run, number = architecture.place(network, layer)
+        block = getattr(network, run.blocks)[number]
+        replaced[key] = GradientBlock(replaced.get(key), architecture.family, block, checkpointed)
+    carry_out(architecture, options)
     return patched
 
 
@@ -51,12 +53,12 @@ def _attention(_func: Callable, *args: Any, **kwargs: Any) -> Tensor:
 class GradientBlock:
     """A replacement of a block that a gradient can pass. Not one of the pack's BlockHooks: no prefix is reused past it.
 
-    previous: another replacement; block: an SD3 block, whose own checkpoint is left out, since it is decided here, for
-    the whole model, whether blocks run again; None elsewhere.
+    previous: another replacement. block: the host's; its family may have a way of its own to run it for a gradient.
     """
 
-    def __init__(self, previous: Callable | None, block: Any, checkpointed: bool):
+    def __init__(self, previous: Callable | None, family: Family, block: Any, checkpointed: bool):
         self.previous = previous
+        self.family = family
         self.block = block
         self.checkpointed = checkpointed
 
@@ -65,7 +67,12 @@ class GradientBlock:
 
     def __call__(self, args: Args, extra: Args) -> dict[str, Tensor]:
         args = args | {"transformer_options": dict(args["transformer_options"])}  # as they are now, for the second run
-        original = self._mixed if self.block is not None else _frozen(extra["original_block"])
+        host = _frozen(extra["original_block"])
+
+        def original(args: Args) -> dict[str, Any]:
+            result = self.family.run_block(self.block, args)
+            return host(args) if result is None else result
+
         extra = extra | {"original_block": original}
 
         def run() -> dict[str, Tensor]:
@@ -77,21 +84,13 @@ class GradientBlock:
         result: Any = checkpoint(run, use_reentrant=False, preserve_rng_state=False)
         return result
 
-    def _mixed(self, args: Args) -> dict[str, Any]:
-        txt, img = block_mixing(
-            args["txt"],
-            args["img"],
-            context_block=self.block.context_block,
-            x_block=self.block.x_block,
-            c=args["vec"],
-            transformer_options=args["transformer_options"],
-            use_checkpoint=False,
-        )
-        return {"txt": txt, "img": img}
-
 
 def _frozen(function: Any) -> Callable:
-    """A function with what its closure holds now: FLUX's forward makes one in a loop over its blocks, of the loop's variable."""
+    """A function whose closure is fixed as it is now.
+
+    The host makes it in a loop over the blocks and its closure holds the loop's variable, which by the time of the
+    backward pass is the last block.
+    """
     if not getattr(function, "__closure__", None):
         return function
     cells = tuple(CellType(cell.cell_contents) for cell in function.__closure__)

@@ -16,15 +16,16 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ..guidance.prefix import Prefix, shares_calls
-from ..guidance.sampling import RUN, may_skip_passes
+from ..guidance.run import RUN, may_skip_passes
 from .prompts import Pair
 
 
 @dataclass(frozen=True)
 class FirstStep:
-    """One pair's, which is held so that its id stays its own.
+    """What the first step of a pair gave.
 
-    `layer`: where the perturbed passes start, or None. predictions: [1, C, h, w] of each of the host's conds.
+    `pair` is kept alive here, since pairs are told apart by their id. `layer`: where the perturbed passes start, or None.
+    predictions: [1, C, h, w] of each of the host's conds.
     """
 
     pair: Pair
@@ -34,7 +35,7 @@ class FirstStep:
 
 
 class FirstSteps:
-    """Those of all pairs that a generator has made pictures of."""
+    """The first steps of all pairs that a generator has made pictures of."""
 
     def __init__(self) -> None:
         self._kept: dict[int, FirstStep] = {}
@@ -62,10 +63,10 @@ class FirstSteps:
             prefixes = [run.prefixes.get(uuid) if run else None for uuid in uuids]
             keep = comfy.model_management.intermediate_device()
             kept = FirstStep(
-                pair, layer, [one.to(keep) for one in predictions], [one and one.to(keep) for one in prefixes]
+                pair, layer, [x0.to(keep) for x0 in predictions], [prefix and prefix.to(keep) for prefix in prefixes]
             )
             self._kept[id(pair)] = kept
         elif layer is not None:
             known = zip(uuids, kept.prefixes, strict=True)
             run.prefixes |= {uuid: prefix.to(x.device) for uuid, prefix in known if prefix is not None}
-        return [one.to(x.device).expand_as(x).clone() for one in kept.predictions]
+        return [x0.to(x.device).expand_as(x).clone() for x0 in kept.predictions]

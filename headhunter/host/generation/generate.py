@@ -21,13 +21,12 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...guidance import Group
-from ...heads import Head, head_set
-from ..guidance.sampling import add_group
+from ...heads import HeadSet
+from ..guidance.groups import add_group
 from .first_step import FirstSteps
 from .prompts import Pair
 
 COUPLED = {"dpm_adaptive"}
-HeadNames = frozenset[Head]
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,14 @@ class Sampling:
     denoise: float = 1.0
 
 
+@dataclass(frozen=True)
+class Frame:
+    """Which frame of a video stands for it: `number`, from 0, of `count`."""
+
+    number: int
+    count: int
+
+
 class Generator:
     """Makes pictures of head sets with one model, VAE and latent.
 
@@ -53,6 +60,7 @@ class Generator:
         self.vae = vae
         self.sampling = sampling
         self.halved = 0
+        self.frame: Frame | None = None
         self.first_steps = FirstSteps()
         self._latent = comfy.sample.fix_empty_latent_channels(model, latent["samples"][:1])
         mask = latent.get("noise_mask")
@@ -67,10 +75,10 @@ class Generator:
         )
         self._sigmas = made.sigmas
 
-    def latents(self, sets: Sequence[HeadNames], pair: Pair, on_step: Callable[[], None] = lambda: None) -> Tensor:
+    def latents(self, sets: Sequence[HeadSet], pair: Pair, on_step: Callable[[], None] = lambda: None) -> Tensor:
         """Sampled latents [len(sets), C, h, w]. Out of memory halves the batch; `halved` counts how often."""
         if self.sampling.sampler_name in COUPLED and len(sets) > 1:
-            return torch.cat([self.latents([one], pair, on_step) for one in sets])
+            return torch.cat([self.latents([heads], pair, on_step) for heads in sets])
         try:
             return self._sample(sets, pair, on_step)
         except comfy.model_management.OOM_EXCEPTION:
@@ -82,26 +90,28 @@ class Generator:
         return torch.cat([self.latents(part, pair, on_step) for part in (sets[:middle], sets[middle:])])
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Pictures [B, H, W, 3] in 0..1."""
+        """Pictures [B, H, W, 3] in 0..1; of a video its middle frame, which `frame` then tells."""
         images = self.vae.decode(latents)
         if images.ndim == 5:
-            images = images.reshape(-1, *images.shape[-3:])
+            frames = images.shape[1]
+            self.frame = Frame(frames // 2, frames) if frames > 1 else None
+            images = images[:, frames // 2]
         return images.float().clamp(0, 1).cpu()
 
-    def _sample(self, sets: Sequence[HeadNames], pair: Pair, on_step: Callable[[], None]) -> Tensor:
+    def _sample(self, sets: Sequence[HeadSet], pair: Pair, on_step: Callable[[], None]) -> Tensor:
         sampling = self.sampling
         sampler = comfy.samplers.sampler_object(sampling.sampler_name)
         sampler.extra_options = sampler.extra_options | self._row_noise(self._noise(pair), pair.seed)
         model: Any = self.first_steps.shared(self.guided(sets), pair)
-        # Not the clone between: it ends with this call, and ComfyUI would take the model for leaked, and collect garbage.
+        # `guided` made a clone that nothing else holds. With it as the parent, ComfyUI would take the model for leaked.
         model.parent = self.model
         return self.sample(model, len(sets), pair, sampler, on_step)
 
-    def guided(self, sets: Sequence[HeadNames]) -> ModelPatcher:
+    def guided(self, sets: Sequence[HeadSet]) -> ModelPatcher:
         """The model with a group whose rows are these head sets; the model itself where they are all empty."""
         if not any(sets):
             return self.model
-        return add_group(self.model, self.sampling.group, [head_set(heads) for heads in sets])
+        return add_group(self.model, self.sampling.group, sets)
 
     def sample(self, model: ModelPatcher, rows: int, pair: Pair, sampler: Any, on_step: Callable[[], None]) -> Tensor:
         """Sampled latents [rows, C, h, w] of one pair, as KSampler would make them with this model and sampler object.

@@ -8,9 +8,9 @@ import comfy.samplers
 from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from torch import Tensor
 
-from .perturbed_pass import Options
+from .blocks import Options
 from .prefix import SLOT
-from .sampling import RUN, may_skip_passes
+from .run import RUN, may_skip_passes
 
 
 class HeadHunterGuider(comfy.samplers.CFGGuider):

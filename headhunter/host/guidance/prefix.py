@@ -9,25 +9,20 @@ Nothing is recorded, and the perturbed pass runs whole, where the two passes may
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import torch
 from torch import Tensor
 
-from ...grid import Grid
-from .blocks import Args, BlockHook, block_key, foreign, tokens
+from .blocks import Architecture, Args, Options, foreign
 
 # In the transformer options: False switches prefix reuse off, for comparison.
 REUSE = "headhunter_prefix_reuse"
-# In the transformer options of one forward: what it records, and what it starts from.
-RECORDING = "headhunter_recording"
-PREFIX = "headhunter_prefix"
 SLOT = "sampler_calc_cond_batch_function"
-
-Options = dict[str, Any]
+AFTER_BLOCKS = ("double_block", "single_block")
+"""Patches that the host runs after a block, outside of its replacement."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +33,13 @@ class Prefix:
     img: Tensor
     txt: Tensor | None
 
-    def fits(self, args: Args) -> bool:
-        """Whether a block of this forward has the same rows and tokens on the same device as the recorded one."""
-        img = args["img"]
-        length = self.img.shape[1] + (0 if self.txt is None else self.txt.shape[1])
-        return self.img.shape[0] == img.shape[0] and length == tokens(args) and self.img.device == img.device
+    @property
+    def tokens(self) -> int:
+        return self.img.shape[1] + (0 if self.txt is None else self.txt.shape[1])
+
+    def fits(self, img: Tensor, tokens: int) -> bool:
+        """Whether a block of a forward has as many rows and tokens, on the same device."""
+        return self.img.shape[0] == img.shape[0] and self.tokens == tokens and self.img.device == img.device
 
     def to(self, device: torch.device) -> Prefix:
         """The same on another device."""
@@ -62,10 +59,10 @@ class Recording:
         self.img: Tensor | None = None
         self.txt: Tensor | None = None
 
-    def take(self, args: Args) -> None:
+    def take(self, args: Args, streams: Sequence[str]) -> None:
         """Copies, since some of the host's blocks add in place."""
         self.img = self._rows(args["img"])
-        self.txt = None if args.get("txt") is None else self._rows(args["txt"])
+        self.txt = self._rows(args["txt"]) if "txt" in streams and args.get("txt") is not None else None
 
     def _rows(self, t: Tensor) -> Tensor:
         return torch.cat([rows for rows, wanted in zip(t.chunk(len(self.chunks)), self.chunks, strict=True) if wanted])
@@ -80,47 +77,19 @@ class Recording:
         return {uuid: Prefix(self.layer, img, txt) for uuid, img, txt in zip(wanted, imgs, txts, strict=True)}
 
 
-class Recorder(BlockHook):
-    """A block whose input is recorded where the forward asks for this layer's."""
-
-    def __init__(self, previous: Callable | None, layer: int):
-        super().__init__(previous)
-        self.layer = layer
-
-    def __call__(self, args: Args, extra: Args) -> dict[str, Tensor]:
-        recording = args["transformer_options"].get(RECORDING)
-        if recording is not None and recording.layer == self.layer:
-            recording.take(args)
-        return super().__call__(args, extra)
-
-
-class Skipped(BlockHook):
-    """A block before the first perturbed one: returns its input where a record will take its place."""
-
-    def __call__(self, args: Args, extra: Args) -> dict[str, Tensor]:
-        prefix = args["transformer_options"].get(PREFIX)
-        if prefix is None or not prefix.fits(args):
-            return super().__call__(args, extra)
-        return {name: args[name] for name in ("img", "txt") if name in args}
-
-
-def started(args: Args) -> Args:
-    """The args of the first perturbed block, with the record in place where this forward has one."""
-    prefix = args["transformer_options"].get(PREFIX)
-    return prefix.put(args) if prefix is not None and prefix.fits(args) else args
-
-
-def may_reuse(model_options: Options, grid: Grid, layer: int) -> bool:
+def may_reuse(model_options: Options, architecture: Architecture, layer: int) -> bool:
     """Whether the conditional pass may be recorded for a perturbed pass that starts at `layer`.
 
-    Not where another pack replaces a block before it or evaluates the conds in its own way, in context windows (a cond
-    then runs several times a step), or on several GPUs.
+    Not where another pack replaces a block before it, adds something after blocks or evaluates the conds in its own way,
+    in context windows (a cond then runs several times a step), or on several GPUs.
     """
     options = model_options.get("transformer_options", {})
     if layer == 0 or options.get(REUSE) is False or not shares_calls(model_options):
         return False
-    replacements = options.get("patches_replace", {}).get("dit", {})
-    return not any(foreign(replacements, block_key(grid, earlier)) for earlier in range(layer))
+    if any(options.get("patches", {}).get(name) for name in AFTER_BLOCKS):
+        return False
+    replaced = options.get("patches_replace", {}).get("dit", {})
+    return not any(foreign(replaced, architecture.key(earlier)) for earlier in range(layer))
 
 
 def shares_calls(model_options: Options) -> bool:
@@ -134,17 +103,16 @@ def joined(prefixes: Mapping[UUID, Prefix], uuids: Sequence[UUID], rows: int) ->
 
     rows: of each chunk; a record of one row stands for all of them (a hunt's first step).
     """
-    parts = [prefixes.get(uuid) for uuid in uuids]
-    if any(part is None for part in parts):
+    parts = [prefixes[uuid] for uuid in uuids if uuid in prefixes]
+    if not parts or len(parts) < len(uuids):
         return None
-    found = [part for part in parts if part is not None]
-    if len({(part.layer, part.txt is None) for part in found}) > 1 or len({part.img.shape[1:] for part in found}) > 1:
+    if len({(part.layer, part.txt is None) for part in parts}) > 1 or len({part.img.shape[1:] for part in parts}) > 1:
         return None
-    txts = [part.txt for part in found if part.txt is not None]
+    txts = [part.txt for part in parts if part.txt is not None]
     if len({txt.shape[1:] for txt in txts}) > 1:
         return None
     # cat copies: the record is used again where a second call shares it, and some blocks add in place.
-    return Prefix(found[0].layer, _rows([part.img for part in found], rows), _rows(txts, rows) if txts else None)
+    return Prefix(parts[0].layer, _rows([part.img for part in parts], rows), _rows(txts, rows) if txts else None)
 
 
 def _rows(parts: Sequence[Tensor], rows: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -13,18 +14,18 @@ from torch import Tensor
 
 from ...chart import ACCENT, sheet
 from ...grid import Grid, describe
-from ...heads import Head, HeadTextError, format_heads, parse
+from ...heads import HeadSet, HeadTextError, format_heads, parse
 from ...study import Row, Study, open_study
 from ..generation.generate import Generator, Sampling
 from ..generation.pictures import from_bytes, from_pil, png, preview, to_pil
 from ..generation.prompts import Pair, check_pairs
 from ..models import grid_of
 from ..progress import Progress
+from .checks import check_acts
 from .identity import identity_of
 from .studies import study_path
 
 UNGUIDED = "unguided"
-Set = frozenset[Head]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Atlas:
     study: str
 
 
-def sets_of(text: str, group_by: str, grid: Grid) -> list[tuple[str, Set]]:
+def sets_of(text: str, group_by: str, grid: Grid) -> list[tuple[str, HeadSet]]:
     """(label, heads) by `head`, by `layer`, or by `line` of the text. HeadTextError names what is wrong, ValueError an empty text."""
     if group_by == "line":
         sets = []
@@ -51,15 +52,15 @@ def sets_of(text: str, group_by: str, grid: Grid) -> list[tuple[str, Set]]:
                 # The line is parsed by itself; the place is that in the whole text.
                 raise HeadTextError(str(error).replace("(line 1,", f"(line {number},", 1)) from None
             if heads:
-                sets.append((format_heads(dict.fromkeys(heads), grid), frozenset(heads)))
+                sets.append((format_heads(heads, grid), heads))
     else:
         heads = parse(text, grid)
         if group_by == "layer":
-            layers = sorted({head.layer for head in heads})
-            groups = [frozenset(head for head in heads if head.layer == layer) for layer in layers]
+            rows = groupby(heads.items(), lambda item: item[0].layer)
+            groups = [HeadSet(dict(row)) for _, row in rows]
         else:
-            groups = [frozenset({head}) for head in sorted(heads)]
-        sets = [(format_heads(dict.fromkeys(group), grid), group) for group in groups]
+            groups = [HeadSet({head: strength}) for head, strength in heads.items()]
+        sets = [(format_heads(group, grid), group) for group in groups]
     if not sets:
         raise ValueError("heads is empty: * is every head")
     return sets
@@ -81,7 +82,9 @@ def make_atlas(
     """Make the pictures that the study does not hold yet, and the labelled sheet. The user's cancel keeps what is done."""
     grid = grid_of(model)
     check_pairs(pairs, sampling.cfg)
-    sets = [(UNGUIDED, frozenset()), *sets_of(text, group_by, grid)]
+    guided = sets_of(text, group_by, grid)
+    check_acts(sampling.group, [heads for _, heads in guided], "heads")
+    sets = [(UNGUIDED, HeadSet()), *guided]
     generator = Generator(model, vae, latent, sampling)
     identity = identity_of(model, vae, pairs, None, latent, sampling) | {"atlas": True}
     with open_study(study_path(study_name, identity, "atlas"), identity) as study:
@@ -104,13 +107,13 @@ def _fill(
     study: Study,
     generator: Generator,
     grid: Grid,
-    sets: Sequence[tuple[str, Set]],
+    sets: Sequence[tuple[str, HeadSet]],
     number: int,
     pair: Pair,
     batch_size: int,
     progress: Progress,
 ) -> None:
-    texts = {heads: format_heads(dict.fromkeys(heads), grid) for _, heads in sets}
+    texts = {heads: format_heads(heads, grid) for _, heads in sets}
     missing = [heads for _, heads in sets if study.picture(texts[heads], number) is None]
     progress.finished(len(sets) - len(missing), made=False)
     for first in range(0, len(missing), batch_size):
@@ -126,8 +129,8 @@ def _fill(
         progress.finished(len(some), made=True)
 
 
-def _picture(study: Study, grid: Grid, heads: Set, number: int) -> Tensor:
-    data = study.picture(format_heads(dict.fromkeys(heads), grid), number)
+def _picture(study: Study, grid: Grid, heads: HeadSet, number: int) -> Tensor:
+    data = study.picture(format_heads(heads, grid), number)
     assert data is not None
     return from_bytes(data)
 
@@ -137,7 +140,7 @@ def _difference(image: Tensor, base: Tensor) -> Tensor:
     return ((image - base) / 2 + 0.5).clamp(0, 1)
 
 
-def _sheet(sets: Sequence[tuple[str, Set]], images: list[list[Tensor]], grid: Grid, group_by: str) -> Image.Image:
+def _sheet(sets: Sequence[tuple[str, HeadSet]], images: list[list[Tensor]], grid: Grid, group_by: str) -> Image.Image:
     """The unguided picture, then as many columns as a layer has heads, so that the sheet of all heads is the grid."""
     per_head = group_by == "head"
     columns = min(grid.heads if per_head else 8, len(sets) - 1)
@@ -146,10 +149,10 @@ def _sheet(sets: Sequence[tuple[str, Set]], images: list[list[Tensor]], grid: Gr
     for row in images:
         named = [(name, to_pil(image)) for (name, _), image in zip(sets, row, strict=True)]
         sheets.append(sheet(named, columns, tile, {UNGUIDED: ACCENT}))
-    width, height = max(one.width for one in sheets), sum(one.height for one in sheets)
+    width, height = max(part.width for part in sheets), sum(part.height for part in sheets)
     whole = Image.new("RGB", (width, height))
     top = 0
-    for one in sheets:
-        whole.paste(one, (0, top))
-        top += one.height
+    for part in sheets:
+        whole.paste(part, (0, top))
+        top += part.height
     return whole

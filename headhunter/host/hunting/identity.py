@@ -20,7 +20,7 @@ from ...scoring.base import Scorer, fingerprint
 from ...scoring.combine import components_of
 from ..generation.generate import Sampling
 from ..generation.prompts import Pair
-from ..guidance.sampling import POST_CFG, groups_of
+from ..guidance.groups import POST_CFG, groups_of
 
 READING = 2
 """Of weights; raised when other bytes of them are looked at, so that a study says that it is older, not that its model is another."""

@@ -14,11 +14,12 @@ from torch import Tensor
 from ...chart import hunt_chart
 from ...grid import Grid, describe
 from ...guidance import Group
-from ...heads import format_heads, head_set, parse
-from ...hunt import SCREENED, STRATEGIES, Hunt, hunt, planned_evaluations, planned_passes, planned_screenings
+from ...heads import HeadSet, format_heads, parse
+from ...hunt import Hunt, hunt
 from ...report import dump, report_of
 from ...scoring.base import Scorer
 from ...scoring.combine import components_of
+from ...strategies import STRATEGIES, planned_evaluations, planned_gradients, planned_passes
 from ...study import open_study
 from ..attribution.attribution import Attribution, check_differentiable
 from ..generation.generate import Generator, Sampling
@@ -26,6 +27,7 @@ from ..generation.pictures import from_pil
 from ..generation.prompts import Pair, check_pairs
 from ..models import grid_of
 from ..progress import Progress
+from .checks import check_acts
 from .evaluate import Evaluator
 from .identity import identity_of
 from .studies import study_path
@@ -45,7 +47,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Found:
+class Results:
     """heads: canonical text. report: JSON text. images [n, H, W, 3]: baseline, then each round's set, on every pair.
 
     chart [1, H, W, 3]. study: its name. note: what else a user should know, or "".
@@ -69,22 +71,23 @@ def search(
     plan: Plan,
     study_name: str,
     node: str | None,
-) -> Found:
+) -> Results:
     """Run a hunt, or go on with one. ValueError and StudyError name what is wrong; the user's cancel keeps all scores."""
     grid = grid_of(model)
     check_pairs(pairs, sampling.cfg)
     if plan.strategy not in STRATEGIES:
         raise ValueError(f"strategy is {plan.strategy!r}; it must be one of {', '.join(STRATEGIES)}")
-    screened = plan.strategy in SCREENED
-    if screened:
+    strategy = STRATEGIES[plan.strategy]
+    if strategy.needs_gradients:
         check_differentiable(scorer)
-    pool = list(parse(plan.pool, grid))
-    start = frozenset(parse(plan.start_from, grid))
+    pool, start = parse(plan.pool, grid), parse(plan.start_from, grid)
+    check_acts(sampling.group, [HeadSet({head: own}) for head, own in (pool - start).items()], "pool")
+    check_acts(sampling.group, [start], "start_from")
     generator = Generator(model, vae, latent, sampling)
     identity = identity_of(model, vae, pairs, scorer, latent, sampling) | {
         "search": {
-            "pool": format_heads(dict.fromkeys(pool), grid),
-            "start_from": format_heads(dict.fromkeys(start), grid),
+            "pool": format_heads(pool, grid),
+            "start_from": format_heads(start, grid),
             "heads_per_round": plan.heads_per_round,
             "strategy": plan.strategy,
             "batch_size": plan.batch_size,
@@ -94,12 +97,14 @@ def search(
         parts = components_of(scorer)
         scorers = [{"name": part.name, "unit": part.unit, "weight": weight} for part, weight in parts]
         study.put("about", {"grid": describe(grid), "scorers": scorers})
-        size = plan.strategy, len(set(pool) - start), len(pairs), plan.rounds, plan.heads_per_round
-        total, screening = planned_evaluations(*size, len(start)), planned_screenings(*size)
-        progress = Progress(node, study.path.stem, total, plan.rounds, screening)
+        size = strategy, len(pool - start), len(pairs), plan.rounds, plan.heads_per_round
+        images, gradients = planned_evaluations(*size, len(start)), planned_gradients(*size)
+        progress = Progress(node, study.path.stem, images, plan.rounds, gradients)
         evaluator = Evaluator(generator, pairs, scorer, study, grid, plan.batch_size, plan.max_images, progress)
 
-        attribute = Attribution(generator, pairs, scorer, study, grid, progress) if screened else None
+        attribute = None
+        if strategy.needs_gradients:
+            attribute = Attribution(generator, pairs, scorer, study, grid, progress)
 
         def about() -> dict[str, Any]:
             return {
@@ -112,14 +117,12 @@ def search(
                 "images_made_now": progress.made,
                 "seconds": round(progress.seconds, 1),
                 "batch_halved": generator.halved,
+                "frame": asdict(generator.frame) if generator.frame else None,
             }
 
         def on_round(so_far: Hunt) -> None:
             evaluator.on_round(so_far)
-            study.put(
-                "report",
-                json.loads(dump(report_of(so_far, grid, format_heads(dict.fromkeys(so_far.heads), grid), about()))),
-            )
+            study.put("report", json.loads(dump(report_of(so_far, grid, about()))))
 
         result = hunt(
             evaluator,
@@ -127,51 +130,38 @@ def search(
             len(pairs),
             plan.rounds,
             plan.heads_per_round,
-            STRATEGIES[plan.strategy],
+            strategy,
             start,
             on_round,
             attribute,
             sampling.group.strength,
         )
-        sets = [frozenset(), *_sets_by_round(result)]
+        sets = [HeadSet(), *(result.after(number + 1) for number in range(len(result.rounds)))]
         if result.baseline is None:
             sets = []
-        images = [image for one in sets for image in evaluator.pictures(one)]
-        heads = format_heads(dict.fromkeys(result.heads), grid)
-        report = dump(report_of(result, grid, heads, about()))
+        images = [image for heads in sets for image in evaluator.pictures(heads)]
+        report = dump(report_of(result, grid, about()))
         study.put("report", json.loads(report))
         progress.finished(0, made=False)
         title = f"Hunt on {grid.model}: {' + '.join(part.name for part, _ in parts)}, {len(pairs)} pairs"
         chart = from_pil(hunt_chart(result, grid, title))[None]
         empty = torch.zeros(1, 8, 8, 3)
         images = torch.stack(images) if images else empty
-        return Found(heads, report, images, chart, study.path.stem, _note(result, grid))
+        return Results(format_heads(result.selected, grid), report, images, chart, study.path.stem, _note(result, grid))
 
 
 def _note(result: Hunt, grid: Grid) -> str:
-    """How all heads with signed strengths did against the heads found, where a hunt measured that."""
+    """How all heads with signed strengths did against the chosen heads, where a hunt measured that."""
     if result.signed is None:
         return ""
-    found, signed = result.rounds[-1].joint, result.signed.measured
-    against = signed.minus(found)
+    chosen, signed = result.rounds[-1].joint, result.signed.measured
+    against = signed.minus(chosen)
     better = "better" if against.mean > 0 else "not better"
-    text = (
-        f": {format_heads(head_set(result.signed.heads), grid)}"
-        if against.mean > 0
-        else " is signed.heads in the report."
-    )
+    text = f": {format_heads(result.signed.heads, grid)}" if against.mean > 0 else " is signed.heads in the report."
     return (
-        f"All heads at once with signed strengths scored {signed.mean:.5g}, the heads found {found.mean:.5g}: {better} "
+        f"All heads at once with signed strengths scored {signed.mean:.5g}, the heads found {chosen.mean:.5g}: {better} "
         f"({against.mean:+.3g} +- {against.error:.2g}). Their text{text}"
     )
-
-
-def _sets_by_round(result: Hunt) -> list[frozenset]:
-    sets, chosen = [], result.start
-    for round in result.rounds:
-        chosen = chosen | set(round.chosen)
-        sets.append(chosen)
-    return sets
 
 
 def group_for(scale: float, strength: float, tokens: str, perturbation: str, temperature: float) -> Group:

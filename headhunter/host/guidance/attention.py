@@ -1,0 +1,148 @@
+"""The attention override of one block in one forward: the backend's own output, then SoftPAG on the selected heads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from torch import Tensor
+
+from ...guidance import Group
+from ...perturbation import perturb
+from .strengths import LayerStrengths
+
+
+class Witness:
+    """Whether any perturbed attention really ran; set in the forward, read after sampling."""
+
+    called = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One prediction of an evaluation that is perturbed: its group and the strengths of its heads."""
+
+    group: Group
+    strengths: LayerStrengths
+
+
+class JointAttention:
+    """The override, for the host to call in place of its attention.
+
+    previous: an override that was there before. entries, chunks: chunk i of the batch is perturbed as
+    `entries[chunks[i]]` says (None: not). length: tokens of the joint sequence; attention over any other number (the
+    second one of SD3.5 medium, cross attention) stays as it is. picture: the image's rows. first_only: later calls of
+    this length are none of ours. calls: how often the joint attention has run.
+    """
+
+    def __init__(
+        self,
+        previous: Callable | None,
+        layer: int,
+        entries: Sequence[Entry | None],
+        chunks: Sequence[int],
+        length: int,
+        picture: slice,
+        first_only: bool,
+        witness: Witness,
+    ):
+        self.previous = previous
+        self.layer = layer
+        self.entries = entries
+        self.chunks = chunks
+        self.length = length
+        self.picture = picture
+        self.first_only = first_only
+        self.witness = witness
+        self.calls = 0
+
+    def __call__(
+        self,
+        func: Callable,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        heads: int,
+        mask: Tensor | None = None,
+        attn_precision: Any = None,
+        skip_reshape: bool = False,
+        skip_output_reshape: bool = False,
+        **kwargs: Any,
+    ) -> Tensor:
+        attend = func if self.previous is None else partial(self.previous, func)
+        kwargs = {"attn_precision": attn_precision, **kwargs}
+        shaped = {"skip_reshape": skip_reshape, "skip_output_reshape": skip_output_reshape}
+        out = attend(q, k, v, heads, mask=mask, **shaped, **kwargs)
+        q, k, v = (_heads_third(t, heads, skip_reshape) for t in (q, k, v))
+        if not q.shape[1] == k.shape[1] == v.shape[1] == self.length or (self.first_only and self.calls):
+            return out
+        self.calls += 1
+        k, v = (_every_head(t, heads) for t in (k, v))
+        # A copy, since an override of another pack may keep what it returned.
+        result = _heads_third(out, heads, skip_output_reshape).clone()
+        self._perturb(result, q, k, v, _full(mask), attend, kwargs)
+        return result.transpose(1, 2) if skip_output_reshape else result.flatten(2)
+
+    def _perturb(
+        self, result: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, attend: Callable, kwargs: dict
+    ) -> None:
+        """In place. q, k, v, result [B, L, H, D]; mask [B or 1, H or 1, L or 1, L]."""
+        batch = result.shape[0] // len(self.chunks)
+        for index, chunk in enumerate(self.chunks):
+            entry = self.entries[chunk]
+            strengths = entry.strengths.of(self.layer, result.device) if entry else None
+            if entry is None or strengths is None:
+                continue
+            group = entry.group
+            part = slice(index * batch, (index + 1) * batch)
+            rows = self.picture if group.tokens == "image" else slice(None)
+            perturb(
+                result[part],
+                q[part],
+                k[part],
+                v[part],
+                *strengths,
+                rows,
+                group.perturbation,
+                partial(_attend, attend, kwargs),
+                group.temperature,
+                kwargs.get("scale"),
+                mask[part] if mask is not None and mask.shape[0] > 1 else mask,
+            )
+            self.witness.called = True
+
+
+def _attend(attend: Callable, kwargs: dict, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """The backend's attention of q [B, L', n, D] over k and v [B, L, n, D]: [B, L', n, D]."""
+    few = attend(
+        q.transpose(1, 2),
+        k.transpose(1, 2),
+        v.transpose(1, 2),
+        q.shape[2],
+        mask=mask,
+        skip_reshape=True,
+        skip_output_reshape=True,
+        **kwargs,
+    )
+    return few.transpose(1, 2)
+
+
+def _heads_third(t: Tensor, heads: int, heads_second: bool) -> Tensor:
+    """[B, H, L, D], [B, L, H*D] or [B, L, H, D] -> a view [B, L, H, D]."""
+    if heads_second:
+        return t.transpose(1, 2)
+    return t if t.ndim == 4 else t.unflatten(-1, (heads, -1))
+
+
+def _every_head(t: Tensor, heads: int) -> Tensor:
+    """Keys or values that several heads share, once for each head."""
+    return t if t.shape[2] == heads else t.repeat_interleave(heads // t.shape[2], dim=2)
+
+
+def _full(mask: Tensor | None) -> Tensor | None:
+    """The host's masks, [L, L], [B, L, L] or [B, H, L, L], with four dimensions."""
+    if mask is None or mask.ndim == 4:
+        return mask
+    return mask[None, None] if mask.ndim == 2 else mask[:, None]

@@ -1,0 +1,158 @@
+"""Groups of guidance on a model: a post-CFG function, so that it works under every guider, at cfg 1 too, and beside
+other packs' functions. What one sampling remembers is a `Run`, passed in the model options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from comfy.model_patcher import ModelPatcher, create_model_options_clone
+from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
+from torch import Tensor
+
+from ...guidance import Group, guide
+from ...heads import Head, parse
+from .attention import Entry
+from .blocks import Architecture, Options, replacements
+from .forward import KEY as FORWARD
+from .forward import Forward, same_backend
+from .hooks import Probe, Recorder
+from .run import RUN, Run, may_skip_passes
+from .strengths import LayerStrengths
+from .wrapped import carry_out
+
+KEY = "headhunter"
+RECORD_KEY = "headhunter_record"
+POST_CFG = "sampler_post_cfg_function"
+
+
+class HeadGuidance:
+    """The groups on a model. As a post-CFG function it adds their guidance to the prediction (equation 5)."""
+
+    def __init__(self, groups: Sequence[Group], architecture: Architecture, entries: Sequence[Entry]):
+        self.groups = tuple(groups)
+        self.architecture = architecture
+        self.live = tuple(entry for entry in entries if entry.group.scale != 0 and entry.strengths.layers)
+
+    def __call__(self, args: dict[str, Any]) -> Tensor:
+        """Post-CFG function of the host; all predictions in `args` are x0 [B, C, H, W]."""
+        run: Run = args["model_options"].get("transformer_options", {}).get(RUN) or self.new_run(None)
+        active = run.active(args["model"], args["sigma"])
+        if not active:
+            run.end_step()
+            return args["denoised"]
+        cond, differences = run.differences(args, active)
+        return guide(args["denoised"], cond, [entry.group for entry in active], differences)
+
+    def new_run(self, guider: Any) -> Run:
+        """What one sampling by `guider` remembers."""
+        return Run(self.live, self.architecture, guider)
+
+
+def add_group(
+    model: ModelPatcher, group: Group, rows: Sequence[Mapping[Head, float | None]] | None = None
+) -> ModelPatcher:
+    """A clone of `model` with one more group of guidance; `model` is not changed.
+
+    `rows`: head sets of each batch row in place of `group.heads`. HeadTextError and UnsupportedModel as they say.
+    """
+    architecture = Architecture.of(model)
+    heads = [parse(group.heads, architecture.grid)] if rows is None else rows
+    return add_entry(model, Entry(group, LayerStrengths([group.strengths(row) for row in heads])))
+
+
+def add_entry(model: ModelPatcher, entry: Entry) -> ModelPatcher:
+    """A clone of `model` with one more group, whose strengths are given as tensors; `model` is not changed."""
+    patched = model.clone()
+    functions = list(patched.model_options.get(POST_CFG, []))
+    earlier = guidance_of(patched.model_options)
+    if earlier:
+        guidance = HeadGuidance((*earlier.groups, entry.group), earlier.architecture, (*earlier.live, entry))
+        functions[functions.index(earlier)] = guidance
+    else:
+        functions.append(HeadGuidance((entry.group,), Architecture.of(model), (entry,)))
+        patched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _outer_sample)
+    options: Options = patched.model_options
+    options[POST_CFG] = functions
+    return patched
+
+
+def guidance_of(model_options: Options) -> HeadGuidance | None:
+    """The guidance in some model options, if there is one."""
+    return next((f for f in model_options.get(POST_CFG, []) if isinstance(f, HeadGuidance)), None)
+
+
+def groups_of(model: ModelPatcher) -> tuple[Group, ...]:
+    """The groups that SoftPAG nodes have put on a model, in their order."""
+    guidance = guidance_of(model.model_options)
+    return guidance.groups if guidance else ()
+
+
+def _outer_sample(executor: Any, *args: Any, **kwargs: Any) -> Tensor:
+    """OUTER_SAMPLE wrapper: give this sampling its own Run; say afterwards if the guidance had no effect."""
+    guider = executor.class_obj
+    guidance = guidance_of(guider.model_options)
+    if guidance is None or not guidance.live:
+        return executor(*args, **kwargs)
+    run = guidance.new_run(guider)
+    original = guider.model_options
+    guider.model_options = create_model_options_clone(original)
+    transformer_options = guider.model_options.setdefault("transformer_options", {})
+    transformer_options[RUN] = run
+    _record_prefixes(guidance, run, guider.model_options)
+    for kind, wrapper in {WrappersMP.PREDICT_NOISE: _predict_noise, WrappersMP.APPLY_MODEL: _record}.items():
+        add_wrapper_with_key(kind, RECORD_KEY, partial(wrapper, run), transformer_options)
+    try:
+        result = executor(*args, **kwargs)
+    finally:
+        guider.model_options = original
+    run.warn_without_effect(transformer_options)
+    return result
+
+
+def _record_prefixes(guidance: HeadGuidance, run: Run, model_options: Options) -> None:
+    """Hook the blocks at which perturbed passes may start; and the first, where a cache could skip whole passes."""
+    architecture = guidance.architecture
+    transformer_options = model_options["transformer_options"]
+    replaced = replacements(transformer_options)
+    if may_skip_passes(model_options):
+        key = architecture.key(0)
+        replaced[key] = Probe(replaced.get(key), run.ran)
+    for layer in {entry.strengths.layers[0] for entry in guidance.live if entry.strengths.layers[0]}:
+        key = architecture.key(layer)
+        replaced[key] = Recorder(replaced.get(key), layer, architecture.streams)
+    carry_out(architecture, transformer_options)
+
+
+def _predict_noise(run: Run, executor: Any, x: Tensor, timestep: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """PREDICT_NOISE wrapper: a step begins."""
+    run.begin_step(executor.class_obj.inner_model, timestep, args[0] if args else kwargs.get("model_options") or {})
+    return executor(x, timestep, *args, **kwargs)
+
+
+def _record(
+    run: Run,
+    executor: Any,
+    x: Tensor,
+    t: Tensor,
+    c_concat: Any = None,
+    c_crossattn: Any = None,
+    control: Any = None,
+    transformer_options: Options | None = None,
+    **kwargs: Any,
+) -> Tensor:
+    """APPLY_MODEL wrapper: record what the conditional pass has at the layer where the perturbed pass will start.
+
+    Not with a ControlNet, which adds to the blocks from outside of them.
+    """
+    options: Options = transformer_options or {}
+    recording = None if control is not None else run.recording(options)
+    if FORWARD not in options and run.guides:
+        options = same_backend(options)
+        options[FORWARD] = Forward(run.architecture, recording=recording)
+    result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+    if recording is not None:
+        run.prefixes |= recording.prefixes(options["uuids"])
+    return result

@@ -1,0 +1,91 @@
+/**
+ * The menu at the grid: presets that ship with the pack, the user's own, and the studies on disk.
+ *
+ * All that is read here may be anyone's: preset text is read strictly (presets.js), and shown as text alone (panel.js).
+ */
+
+import { reasonOf } from "../errors.js";
+import { refusal } from "../fit.js";
+import { shipped } from "../server/shipped.js";
+import { listOwn } from "../server/userdata.js";
+import { choose } from "./choose.js";
+import { importFiles, keepFiles } from "./files.js";
+import { shippedSections } from "./lists.js";
+import { setOwn } from "./names.js";
+import { ownItem, saveItem } from "./own.js";
+import { Panel } from "./panel.js";
+import { studiesItem } from "./rounds.js";
+import { Session } from "./session.js";
+
+export { presetNames } from "./names.js";
+
+/** @typedef {import("./session.js").Context} Context */
+
+const TITLE = "Presets";
+
+/**
+ * Opens the menu at a button, or closes it where it is open.
+ * @param {HTMLElement} button
+ * @param {Context} context
+ */
+export function openMenu(button, context) {
+  const before = Panel.of(context.element);
+  if (before) before.cancel();
+  else new Session(button, context, showMain).home();
+}
+
+/**
+ * Preset files dropped on a node: kept among the user's own; a single preset is applied too. Where a file cannot be read,
+ * nothing changes.
+ * @param {File[]} files
+ * @param {Context} context
+ */
+export async function importDropped(files, context) {
+  const { element, grid } = context;
+  /** @type {HTMLElement} */
+  const button = element.querySelector("[aria-haspopup]") ?? element;
+  const session = new Session(button, context, showMain);
+  const imported = await keepFiles(session, files);
+  if (!imported) return;
+  const { presets, said } = imported;
+  const refused = presets.length === 1 ? refusal(presets[0], grid) : "";
+  session.tell(refused ? "warn" : "success", "Imported", [...said, ...(refused ? [`Not applied: it is ${refused}`] : [])].join("\n"));
+  if (refused || presets.length > 1) return;
+  Panel.of(element)?.close();
+  choose(session, presets[0]);
+}
+
+/**
+ * The first list.
+ * @param {Session} session
+ * @param {string} [at] the key of the item to begin at
+ */
+async function showMain(session, at = "") {
+  const { panel } = session;
+  const { api, grid } = session.context;
+  panel.wait(TITLE);
+  /** @type {import("./panel.js").Item[]} */
+  const problems = [];
+  const failed = (/** @type {string} */ label) => (/** @type {unknown} */ error) => {
+    problems.push({ label, refused: reasonOf(error) });
+    return [];
+  };
+  const [packs, users] = await Promise.all([
+    shipped.get(api).catch(failed("The shipped presets cannot be read")),
+    listOwn(api).catch(failed("Your presets cannot be read")),
+  ]);
+  setOwn(users.flatMap(({ preset }) => preset ?? []));
+  if (!panel.isOpen) return;
+  const sections = [
+    { title: "", items: [saveItem(session), importItem(session), studiesItem(session), ...problems] },
+    { title: "Yours", items: users.map((own) => ownItem(session, own)) },
+    ...shippedSections(session, packs),
+  ];
+  panel.list(grid ? `${TITLE} for ${grid.model}` : TITLE, sections.filter(({ items }) => items.length), { at });
+}
+
+/**
+ * @param {Session} session
+ * @returns {import("./panel.js").Item}
+ */
+const importItem = (session) => ({ label: "Import preset files …", key: "import", choose: () => importFiles(session) });

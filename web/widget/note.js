@@ -1,0 +1,58 @@
+/** The note above the grid: why nothing can be changed, or which model the grid is for, with the choice where that is unknown. */
+
+/**
+ * @typedef {object} NoteState
+ * @property {import("../grid.js").Grid|null} grid
+ * @property {string} locked why nothing can be changed; "" where it can
+ * @property {boolean} wrong the text cannot be read, or its preset does not fit; `locked` says why
+ * @property {boolean} chosenByHand the grid is
+ * @property {boolean} waiting the server has not answered yet which grid it is
+ * @property {import("../frontend/model_file.js").ModelFile|null} file the model's
+ * @property {string} refused why the file's grid is not known, in the server's words
+ * @property {import("../server/models.js").Model[]} models to choose from
+ * @property {(model: string|undefined) => void} choose a grid by hand; undefined: none
+ */
+
+/**
+ * @param {HTMLElement} note
+ * @param {NoteState} state
+ */
+export function showNote(note, state) {
+  const { grid, locked, wrong, chosenByHand, waiting, models, choose } = state;
+  const unknown = !grid && !waiting;
+  const text = waiting ? "Reading the model's grid …"
+    : unknown ? whyUnknown(state)
+    : [chosenByHand ? `Shown as ${grid?.model}, which was chosen by hand.` : "", locked].filter(Boolean).join(" ");
+  /** @type {[label: string, model: string|undefined][]} */
+  const choices = unknown ? models.map(({ label, grid: { model, layers, heads } }) => [`${label} ${layers}×${heads}`, model]) : [];
+  if (chosenByHand) choices.push(["another", undefined]);
+  const key = JSON.stringify([text, choices]);
+  if (note.dataset.key === key) return;
+  note.dataset.key = key;
+  note.hidden = !text;
+  note.classList.toggle("hh-error", wrong && !unknown);
+  const line = document.createElement("span");
+  line.textContent = text;
+  note.replaceChildren(line, ...choices.map(([label, model]) => button(label, () => choose(model))));
+}
+
+/** @param {NoteState} state */
+function whyUnknown({ file, refused }) {
+  if (!file) return "No model is connected, or its loader names no file. Choose the model:";
+  return `${sentence(refused || `The grid of ${file.name} is not known`)} Choose the model, or run the workflow once.`;
+}
+
+/** @param {string} text */
+const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
+
+/**
+ * @param {string} label
+ * @param {() => void} press
+ */
+function button(label, press) {
+  const made = document.createElement("button");
+  made.textContent = label;
+  made.type = "button";
+  made.addEventListener("click", press);
+  return made;
+}

@@ -1,0 +1,143 @@
+/** The words around the picture: count, progress, legend and the line below. Written only where they have changed. */
+
+import { kindOf } from "../grid.js";
+import { number } from "../heads.js";
+import { lastScore } from "../server/hunts.js";
+import { isCell, keyAt } from "./layout.js";
+import { showNote } from "./note.js";
+import { set } from "./parts.js";
+import { ramp } from "./ramp.js";
+
+const HINT = "drag to paint, ⇧ rectangle\nwheel or keys 1\u2060–\u20609: strength";
+
+/**
+ * @typedef {object} Said
+ * @property {import("../heads.js").HeadSet} heads
+ * @property {number} strength the node's own
+ * @property {import("../heat.js").Heat|null} heat
+ * @property {import("../server/hunts.js").Progress|null} progress a running hunt's
+ * @property {boolean} dark whether the ground is
+ * @property {Spot|null} hover
+ * @property {import("./layout.js").Cell|null} cursor
+ * @property {boolean} fixed never anything to change here
+ * @property {(spot: import("./layout.js").Cell) => string[]} presetNames of the presets that hold a head
+ *
+ * @typedef {Said & import("./note.js").NoteState} Shown
+ * @typedef {import("./layout.js").Spot} Spot
+ * @typedef {import("./parts.js").Parts} Parts
+ */
+
+/**
+ * @param {Parts} parts
+ * @param {Shown} shown
+ */
+export function showWords(parts, shown) {
+  const { grid, heads, locked } = shown;
+  const layers = grid ? new Set([...heads.keys()].map((key) => Math.floor(key / grid.heads))).size : 0;
+  const size = grid ? `${grid.model} ${grid.layers}×${grid.heads}` : "";
+  const count = grid ? `${plural(heads.size, "head")} · ${plural(layers, "layer")}` : "";
+  set(parts.count, count, size);
+  parts.invert.disabled = parts.clear.disabled = !grid || Boolean(locked);
+  parts.invert.hidden = parts.clear.hidden = shown.fixed;
+  parts.canvas.classList.toggle("hh-fixed", Boolean(locked));
+  parts.canvas.setAttribute("aria-label", grid
+    ? `Head grid, ${size}, ${count}. ${locked || "Arrow keys move, space toggles, digits set the strength."}`
+    : "Head grid, model unknown");
+  showNote(parts.note, shown);
+  showProgress(parts, shown.progress);
+  showLegend(parts, shown);
+  const words = describe(shown.hover ?? (document.activeElement === parts.canvas ? shown.cursor : null), shown);
+  set(parts.read, words, words);
+  parts.hint.hidden = Boolean(locked) || !grid || !parts.legend.hidden;
+  set(parts.hint, HINT);
+}
+
+/**
+ * A head's picture beside its cell; none where there is no address or no room.
+ * @param {HTMLImageElement} preview
+ * @param {import("./layout.js").Layout|null} layout
+ * @param {Spot|null} spot
+ * @param {string} url
+ */
+export function showPreview(preview, layout, spot, url) {
+  preview.hidden = !url || !layout || !isCell(spot);
+  if (!url || !layout || !isCell(spot)) return;
+  if (preview.getAttribute("src") !== url) preview.src = url;
+  preview.alt = `L${spot.layer}H${spot.head}`;
+  const x = layout.x(spot.head), right = x + layout.cellWidth + 8;
+  preview.style.left = `${right + 112 < layout.width ? right : Math.max(0, x - 116)}px`;
+  preview.style.top = `${Math.max(0, Math.min(layout.y(spot.layer) - 40, layout.height - 116))}px`;
+}
+
+/**
+ * @param {Parts} parts
+ * @param {import("../server/hunts.js").Progress|null} progress
+ */
+function showProgress({ hunt, doing, left, done }, progress) {
+  hunt.hidden = !progress;
+  if (!progress) return;
+  const where = progress.round ? `round ${progress.round} of ${progress.rounds}` : "unguided pictures";
+  set(doing, [where, progress.candidate, `${progress.done} of ${progress.total} pictures`].filter(Boolean).join(" · "));
+  set(left, progress.seconds_left === null ? "" : `${duration(progress.seconds_left)} left`);
+  done.max = Math.max(1, progress.total);
+  done.value = progress.done;
+}
+
+/**
+ * @param {Parts} parts
+ * @param {Shown} shown
+ */
+function showLegend(parts, { heat, dark }) {
+  parts.legend.hidden = !heat?.scores.size;
+  if (!heat?.scores.size) return;
+  const stops = Array.from({ length: 9 }, (_, index) => ramp(index / 4 - 1, dark));
+  parts.colours.style.background = `linear-gradient(to right, ${stops.join()})`;
+  set(parts.low, signed(-heat.limit));
+  set(parts.high, signed(heat.limit));
+  const base = heat.baseline === null ? "" : ` ${heat.baseline.toPrecision(3)}`;
+  set(parts.scale, `round ${heat.round}, against unguided${base}`, heat.scorers.join(" + "));
+}
+
+/**
+ * What lies under the pointer or the cursor, in words.
+ * @param {Spot|null} spot
+ * @param {Shown} shown
+ */
+function describe(spot, { grid, heads, strength, heat, presetNames }) {
+  if (!grid) return "";
+  if (!spot) return `${grid.model} · ${grid.layers} layers × ${grid.heads} heads`;
+  if (spot.layer === null && spot.head === null) return "all heads";
+  if (spot.layer === null) return `H${spot.head} · head ${spot.head} of every layer`;
+  if (!isCell(spot)) return `L${spot.layer} · the whole layer · ${kindOf(grid, spot.layer)}`;
+  const key = keyAt(grid, spot);
+  const own = heads.get(key);
+  const score = heat?.scores.get(key) ?? lastScore(grid, key);
+  const round = heat?.chosen.get(key);
+  return [
+    `L${spot.layer} H${spot.head} · ${kindOf(grid, spot.layer)}`,
+    own === undefined ? "" : own === null ? `strength ${number(strength)}` : `own strength ${number(own)}`,
+    score === null ? "" : `score ${signed(score)}`,
+    round === undefined ? "" : `chosen in round ${round}`,
+    held(presetNames(spot)),
+  ].filter(Boolean).join(" · ");
+}
+
+/** @param {string[]} names */
+const held = (names) => (names.length ? `in “${names[0]}”${names.length > 1 ? ` and ${names.length - 1} more` : ""}` : "");
+
+/**
+ * @param {number} count
+ * @param {string} word
+ */
+const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+/** @param {number} value */
+const signed = (value) => (value > 0 ? "+" : value < 0 ? "−" : "") + Number(Math.abs(value).toPrecision(3));
+
+/**
+ * `40 s`, `12 min`, `3.5 h`.
+ * @param {number} seconds
+ */
+function duration(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}
