@@ -210,8 +210,8 @@ def test_any_preset_within_the_limits_is_read_quickly(page, what):
     text = json.dumps(BASE | WORST[what]).replace('"NUMBER"', "0." + "9" * 200_000)
     assert len(text) <= MAX_BYTES
     page.ask("preset", json.dumps(BASE | {"groups": [{"heads": "L1"}]}))  # the first takes the compiler's time too
-    with limited(megabytes=128):
-        read(text)
+    with limited(megabytes=128), suppress(PresetError):
+        parse_preset(text)
     assert page.ask("preset", text)["seconds"] < 0.2
     shown = page.ask("union", text)
     assert shown["seconds"] < 0.2, shown["seconds"]

@@ -51,8 +51,8 @@ export function unionText(preset, grid) {
   const on = grid ?? (groups.length > 1 ? own : null);
   if (!on) return groups.map((group) => group.heads).join(", ");
   const every = new Map();
-  for (const group of groups)
-    for (const [head, strength] of parse(group.heads, on))
+  for (const text of new Set(groups.map((group) => group.heads)))
+    for (const [head, strength] of parse(text, on))
       every.set(head, (every.has(head) ? every.get(head) : strength) === strength ? strength : null);
   return format(every, on);
 }
