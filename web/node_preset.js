@@ -2,7 +2,8 @@
 
 import { textOf } from "./frontend/graph.js";
 import { refusal, unionText } from "./fit.js";
-import { parsePreset, strip } from "./presets.js";
+import { strip } from "./limits.js";
+import { parsePreset } from "./presets.js";
 import { shipped } from "./server/shipped.js";
 
 /**

@@ -11,12 +11,12 @@
 
 import { reasonOf } from "./errors.js";
 import { format, parse, parseItems } from "./heads.js";
+import { LimitError, checkValues, count, longer, strip } from "./limits.js";
 
 export const FORMAT = "headhunter-preset/1";
 const MAX_LENGTH = 2 ** 18;
 const MAX_GROUPS = 64;
 const MAX_HEAD_TEXT = 100_000; // characters, in all groups together
-const MAX_DEPTH = 64;
 const MAX_FILE_NAME = 200; // bytes; most disks hold 255
 const MAX_SIDE = 4096;
 const TEXT_LIMITS = { name: 200, model: 100, checkpoint: 1000, style: 2000, source: 2000, note: 20000 };
@@ -50,7 +50,12 @@ export function parsePreset(text) {
   } catch (error) {
     throw new PresetError(`not JSON: ${reasonOf(error)}`);
   }
-  checkValues(data);
+  try {
+    checkValues(data);
+  } catch (error) {
+    if (error instanceof LimitError) throw new PresetError(error.message);
+    throw error;
+  }
   if (!isObject(data)) throw new PresetError("not a preset: it should be a JSON object");
   if (data.format !== FORMAT) throw new PresetError(`format is ${shown(data.format)}; this version reads "${FORMAT}"`);
   const texts = /** @type {Record<keyof typeof TEXT_LIMITS, string>} */ (
@@ -161,53 +166,6 @@ export function fileName(name) {
 const RESERVED = /^(con|prn|aux|nul|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *$/i;
 
 /**
- * Limits of JSON that hold in either language: its depth, its numbers, characters that a file can hold.
- * @param {any} data
- */
-function checkValues(data) {
-  let level = [data];
-  for (let depth = 0; level.length; depth++) {
-    if (depth > MAX_DEPTH) throw new PresetError(`nested deeper than ${MAX_DEPTH} levels, the most that is read`);
-    const next = [];
-    for (const value of level) {
-      if (typeof value === "number") checkNumber(value);
-      else if (typeof value === "string") checkCharacters(value);
-      else if (Array.isArray(value)) for (const item of value) next.push(item);
-      else if (value !== null && typeof value === "object")
-        for (const name of Object.keys(value)) {
-          checkCharacters(name);
-          next.push(value[name]);
-        }
-    }
-    level = next;
-  }
-}
-
-/** @param {number} value */
-function checkNumber(value) {
-  if (Number.isFinite(value) && (!Number.isInteger(value) || Number.isSafeInteger(value))) return;
-  throw new PresetError(`${value} is a larger number than every reader keeps; at most ${Number.MAX_SAFE_INTEGER} is read`);
-}
-
-/** @param {string} text */
-function checkCharacters(text) {
-  const half = /\p{Cs}/u.exec(text);
-  if (half) throw new PresetError(`it has half a character (\\u${half[0].charCodeAt(0).toString(16)}), which no file can hold`);
-}
-
-/**
- * Without white space at its ends, as either language sees it.
- * @param {string} text
- */
-export function strip(text) {
-  let start = 0, end = text.length;
-  while (start < end && WHITE.test(text[start])) start++;
-  while (end > start && WHITE.test(text[end - 1])) end--;
-  return text.slice(start, end);
-}
-const WHITE = /[\s\x1c-\x1f\x85]/;
-
-/**
  * @param {number} sum
  * @param {any} group
  */
@@ -284,16 +242,6 @@ function checkBounds(text, layers, heads) {
 
 /** @param {any} value */
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-/**
- * In characters, as Python counts them.
- * @param {string} text
- */
-const count = (text) => [...text].length;
-/**
- * @param {string} text
- * @param {number} limit
- */
-const longer = (text, limit) => text.length > limit && count(text) > limit;
 /** @param {any} value */
 const shown = (value) => {
   const text = value === undefined ? "missing" : JSON.stringify(value);
