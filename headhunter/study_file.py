@@ -105,6 +105,9 @@ def connect(path: Path, mode: str, timeout: float = LOCK_SECONDS) -> sqlite3.Con
         if [read_json(value) for (value,) in found] != [FORMAT]:
             raise Damaged(f"its format is not {FORMAT}")
         return connection
+    except UnicodeError:  # of SQLite's own message, which quotes the file
+        connection.close()
+        raise Damaged("it holds text that is no UTF-8") from None
     except BaseException:
         connection.close()
         raise
@@ -122,6 +125,8 @@ def query(
         if time.monotonic() > until and "interrupted" in str(error):
             raise Damaged(f"reading it takes over {READ_SECONDS:g} seconds") from None
         raise
+    except UnicodeError:
+        raise Damaged("it holds text that is no UTF-8") from None
     finally:
         connection.set_progress_handler(None, 0)
     if len(rows) > MOST_ROWS:
