@@ -28,7 +28,7 @@ def read_header(path: Path) -> dict[str, tuple[int, ...]]:
     """Tensor names and shapes of a safetensors file. GridError names the file where it is not one, or cannot be read."""
     raw = _raw_header(path)
     try:
-        header = json.loads(raw)
+        header = json.loads(raw, object_pairs_hook=_distinct)
         return {name: _shape(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise GridError(f"{path.name}: not a safetensors file (its header is not the expected JSON)") from None
@@ -45,9 +45,20 @@ def _raw_header(path: Path) -> bytes:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= MAX_HEADER_BYTES:
                 raise GridError(f"{path.name}: not a safetensors file, or its header is over {MAX_HEADER_BYTES} bytes")
-            return file.read(length)
+            raw = file.read(length)
+            if len(raw) < length:
+                raise GridError(f"{path.name}: cut short: its header has {len(raw)} of {length} bytes")
+            return raw
     except OSError as error:
         raise GridError(f"{path.name}: cannot be read ({error.strerror or error})") from None
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object whose names are all different, as safetensors wants them; of two that are alike neither can be believed."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name twice")
+    return found
 
 
 def _shape(value: object) -> tuple[int, ...]:

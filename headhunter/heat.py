@@ -52,7 +52,6 @@ def heat_of(study: Study) -> dict[str, Any]:
         rounds.setdefault(preview["round"], {}).setdefault(preview["head"], [None, 0, None])[2] = preview["number"]
     chosen = {round["round"]: round["chosen"] for round in report.get("rounds", [])}
     baseline = study.baseline(0) if len(factors) == 1 else []
-    mean = sum(baseline) / len(baseline) if baseline else None
     return {
         "grid": about.get("grid"),
         "scorers": [scorer["name"] for scorer in scorers],

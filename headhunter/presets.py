@@ -1,24 +1,36 @@
-"""Preset files (docs/design.md, Files): named groups with their model and source. Read strictly, as untrusted input."""
+"""Preset files: named groups with their model and source. Read strictly, as untrusted input; web/presets.js reads the same.
+
+Limits: `MAX_BYTES` in all, `MAX_GROUPS` groups, `MAX_HEAD_TEXT` characters of head text in all groups together, `MAX_DEPTH`
+levels of JSON, numbers that every reader of JSON keeps (finite, whole ones up to 2^53 - 1), and texts that UTF-8 can hold.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .grid import Grid
 from .guidance import SCALE_RANGE, Group
-from .heads import HeadTextError, canonical, parse_items
+from .heads import MAX_TEXT, HeadTextError, canonical, parse_items
 
 FORMAT = "headhunter-preset/1"
-MAX_BYTES = 2**20
+MAX_BYTES = 2**18
 MAX_GROUPS = 64
+MAX_HEAD_TEXT = MAX_TEXT
 MAX_SIDE = 4096
+MAX_DEPTH = 64
+MAX_WHOLE = 2**53 - 1
+MAX_FILE_NAME = 200  # bytes; most disks hold 255
 _TEXT_LIMITS = {"name": 200, "model": 100, "checkpoint": 1_000, "style": 2_000, "source": 2_000, "note": 20_000}
-_GROUP_KEYS = {"heads", "scale", "strength", "window", "rescale", "tokens", "perturbation", "temperature", "mix"}
+_GROUP_KEYS = frozenset(Group.__dataclass_fields__)
+_WHITE = re.compile(r"[\s\ufeff]*")  # what either language takes for white space
 
 
 class PresetError(ValueError):
@@ -43,17 +55,26 @@ class Preset:
     group_extras: tuple[Mapping[str, Any], ...] = ()
 
     def check(self, grid: Grid) -> str:
-        """Nothing where it was made for `grid`; a warning where only the size is the same. PresetError for another grid."""
+        """What to warn of, or "": another model of the same size, fields that this version does not know. PresetError for another grid."""
         if (self.layers, self.heads) != (grid.layers, grid.heads):
             raise PresetError(
                 f'the preset "{self.name}" is for {self.model} ({self.layers} layers x {self.heads} heads); this model is {grid}. '
                 "Heads mean something else in another model: choose a preset for this one."
             )
+        warnings = []
         if self.model != grid.model:
-            return (
-                f'the preset "{self.name}" was made for {self.model}; on {grid.model} its heads may mean something else'
+            warnings.append(f"was made for {self.model}; on {grid.model} its heads may mean something else")
+        if self.unknown:
+            warnings.append(
+                f"has what this version of HeadHunter does not know and leaves out ({', '.join(self.unknown)}): the picture may "
+                "be another one than it was made for. It is kept where the preset is saved again"
             )
-        return ""
+        return f'the preset "{self.name}" {", and ".join(warnings)}' if warnings else ""
+
+    @property
+    def unknown(self) -> list[str]:
+        """Names of the groups' fields that this version does not know, at most 10, cut where they are long."""
+        return list(dict.fromkeys(name[:40] for extra in self.group_extras for name in sorted(extra)))[:10]
 
     def amplified(self, amount: float) -> tuple[Group, ...]:
         """The groups with their scales times `amount` (0..10), kept within what a scale may be."""
@@ -63,10 +84,17 @@ class Preset:
 
 def read_preset(path: Path) -> Preset:
     """A preset file. PresetError names the file and the field."""
-    if path.stat().st_size > MAX_BYTES:
-        raise PresetError(f"{path.name}: over {MAX_BYTES} bytes, the most that is read")
     try:
-        return parse_preset(path.read_text(encoding="utf-8"))
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise PresetError(f"{path.name}: not a file")
+        if about.st_size > MAX_BYTES:
+            raise PresetError(f"{path.name}: over {MAX_BYTES} bytes, the most that is read")
+        data = path.read_bytes()
+    except OSError as error:
+        raise PresetError(f"{path.name}: cannot be read ({error.strerror or error})") from None
+    try:
+        return parse_preset(data.decode("utf-8"))
     except UnicodeDecodeError:
         raise PresetError(f"{path.name}: not UTF-8 text") from None
     except PresetError as error:
@@ -78,23 +106,28 @@ def parse_preset(text: str) -> Preset:
     if len(text) > MAX_BYTES:
         raise PresetError(f"over {MAX_BYTES} characters, the most that is read")
     try:
-        data = json.loads(text, parse_constant=_no_constant)
+        data = json.loads(text.removeprefix("\ufeff"), parse_constant=_no_constant, parse_int=_whole, parse_float=_real)
     except RecursionError:
-        raise PresetError("not a preset: nested too deeply") from None
+        raise PresetError(f"nested deeper than {MAX_DEPTH} levels, the most that is read") from None
+    except PresetError:
+        raise
     except ValueError as error:
         raise PresetError(f"not JSON: {error}") from None
+    _check_depth(data)
+    _check_characters(data)
     if not isinstance(data, dict):
         raise PresetError("not a preset: it should be a JSON object")
     if data.get("format") != FORMAT:
         raise PresetError(f'format is {data.get("format")!r}; this version reads "{FORMAT}"')
     texts = {name: _text(data, name, limit) for name, limit in _TEXT_LIMITS.items()}
     for name in ("name", "model"):
-        if not texts[name].strip():
+        if is_blank(texts[name]):
             raise PresetError(f"{name} is missing or empty")
     layers, heads = _grid(data.get("grid"))
     groups = data.get("groups")
     if not isinstance(groups, list) or not 1 <= len(groups) <= MAX_GROUPS:
         raise PresetError(f"groups should be a list of 1 to {MAX_GROUPS} groups")
+    _check_head_text(groups)
     study = data.get("study")
     if study is not None and not isinstance(study, dict):
         raise PresetError("study should be an object")
@@ -130,16 +163,16 @@ def format_preset(preset: Preset) -> str:
 
 
 def preset_of(groups: tuple[Group, ...], grid: Grid, name: str, style: str = "", note: str = "") -> Preset:
-    """A preset of some groups on a grid, its heads in canonical form. PresetError where there is nothing to save."""
-    if not name.strip():
+    """A preset of some groups on a grid, its heads in canonical form. PresetError where it could not be read back."""
+    if is_blank(name):
         raise PresetError("a preset needs a name")
     if not groups:
         raise PresetError(
             "this model has no SoftPAG groups to save: connect the model that comes out of SoftPAG Guidance"
         )
     saved = tuple(replace(group, heads=canonical(group.heads, grid)) for group in groups)
-    return Preset(
-        name.strip(),
+    preset = Preset(
+        strip(name),
         grid.model,
         grid.layers,
         grid.heads,
@@ -148,16 +181,100 @@ def preset_of(groups: tuple[Group, ...], grid: Grid, name: str, style: str = "",
         note=note,
         source="HeadHunter for ComfyUI",
     )
+    saved_text(preset)
+    return preset
+
+
+def saved_text(preset: Preset) -> str:
+    """A preset's JSON text, proved by reading it. PresetError names the field that could not be read back."""
+    text = format_preset(preset)
+    if parse_preset(text).groups != preset.groups:
+        raise PresetError("its groups would be read back as others")
+    if len(text.encode()) > MAX_BYTES:
+        raise PresetError(f"over {MAX_BYTES} bytes, the most that is read")
+    return text
+
+
+def write_preset(path: Path, preset: Preset) -> None:
+    """Write a preset's file whole or not at all. PresetError where it could not be read back or cannot be written."""
+    text = saved_text(preset)
+    half = path.with_suffix(".json.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(half, path)
+    except OSError as error:
+        raise PresetError(f"{path.name} cannot be written ({error.strerror or error})") from None
+    finally:
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
 
 
 def file_name(name: str) -> str:
     """A preset's file name: its name with what no file system likes replaced. PresetError where nothing is left."""
     stem = re.sub(r"[^\w\-. ]+", "_", name, flags=re.UNICODE).strip(" ._")[:100]
+    stem = stem.encode("utf-8", "ignore")[:MAX_FILE_NAME].decode("utf-8", "ignore")
     if not stem:
-        raise PresetError(f"{name!r} has no letters or digits to name a file by")
-    if re.fullmatch(r"(?i)con|prn|aux|nul|com[0-9]|lpt[0-9]", stem.split(".")[0]):
+        raise PresetError(f"{name[:100]!r} has no letters or digits to name a file by")
+    if re.fullmatch(r"(?i)con|prn|aux|nul|(com|lpt)[0-9\u00b9\u00b2\u00b3]", stem.split(".")[0].rstrip(" ")):
         stem = f"{stem}_"
     return stem + ".json"
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text has nothing but white space, as either language sees it."""
+    return _WHITE.fullmatch(text) is not None
+
+
+def strip(text: str) -> str:
+    """Without white space at its ends, as either language sees it."""
+    start = _WHITE.match(text)
+    end = len(text)
+    while end and _WHITE.fullmatch(text[end - 1]):
+        end -= 1
+    return text[start.end() if start else 0 : end]
+
+
+def _whole(text: str) -> int:
+    if len(text) > 17 or abs(int(text)) > MAX_WHOLE:
+        raise PresetError(f"{text[:20]} is a larger number than every reader keeps; at most {MAX_WHOLE} is read")
+    return int(text)
+
+
+def _real(text: str) -> float:
+    value = float(text)
+    if value - value != 0 or (value == int(value) and abs(value) > MAX_WHOLE):
+        raise PresetError(f"{text[:20]} is a larger number than every reader keeps; at most {MAX_WHOLE} is read")
+    return value
+
+
+def _check_depth(data: object) -> None:
+    level: list[object] = [data]
+    for _ in range(MAX_DEPTH + 1):
+        level = [
+            item
+            for value in level
+            if isinstance(value, (dict, list))
+            for item in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return
+    raise PresetError(f"nested deeper than {MAX_DEPTH} levels, the most that is read")
+
+
+def _check_characters(data: object) -> None:
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        found = ascii(error.object[error.start])
+        raise PresetError(f"it has half a character ({found}), which no file can hold") from None
+
+
+def _check_head_text(groups: list[object]) -> None:
+    texts = [group.get("heads") for group in groups if isinstance(group, dict)]
+    total = sum(len(text) for text in texts if isinstance(text, str))
+    if total > MAX_HEAD_TEXT:
+        raise PresetError(f"its groups have {total} characters of head text; at most {MAX_HEAD_TEXT} are read")
 
 
 def _no_constant(name: str) -> None:
@@ -204,7 +321,7 @@ def _group(value: object, index: int, layers: int, heads: int) -> Group:
     try:
         group = Group(**fields)
     except ValueError as error:
-        raise PresetError(f"{where}: {error}") from None
+        raise PresetError(f"{where}: {str(error)[:500]}") from None
     try:
         _check_bounds(group.heads, layers, heads)
     except HeadTextError as error:

@@ -24,6 +24,7 @@ LOCK_SECONDS = 5.0
 MOST_ROWS = 1_000_000
 MOST_TEXT = 32 * 2**20
 MOST_PICTURE = 256 * 2**20
+_LIMIT_LENGTH = 0  # SQLITE_LIMIT_LENGTH, of a text or blob (sqlite.org/c3ref/c_limit_attached.html)
 _STEPS = 10_000  # of SQLite's machine, between two looks at the clock
 
 TABLES = """
@@ -93,8 +94,9 @@ def connect(path: Path, mode: str, timeout: float = LOCK_SECONDS) -> sqlite3.Con
     """A study's file, with nothing in it trusted. sqlite3.Error where it is not exactly a study's."""
     connection = sqlite3.connect(address(path.absolute(), mode), uri=True, timeout=timeout, isolation_level=None)
     try:
-        if hasattr(connection, "setlimit"):  # Python 3.11
-            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_PICTURE + MOST_TEXT)
+        set_limit: Any = getattr(connection, "setlimit", None)  # Python 3.11
+        if set_limit:
+            set_limit(_LIMIT_LENGTH, MOST_PICTURE + MOST_TEXT)
         for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
             connection.execute(f"PRAGMA {pragma}")
         if _schema(connection) != _own_schema():
@@ -103,6 +105,9 @@ def connect(path: Path, mode: str, timeout: float = LOCK_SECONDS) -> sqlite3.Con
         if [read_json(value) for (value,) in found] != [FORMAT]:
             raise Damaged(f"its format is not {FORMAT}")
         return connection
+    except UnicodeError:  # of SQLite's own message, which quotes the file
+        connection.close()
+        raise Damaged("it holds text that is no UTF-8") from None
     except BaseException:
         connection.close()
         raise
@@ -120,6 +125,8 @@ def query(
         if time.monotonic() > until and "interrupted" in str(error):
             raise Damaged(f"reading it takes over {READ_SECONDS:g} seconds") from None
         raise
+    except UnicodeError:
+        raise Damaged("it holds text that is no UTF-8") from None
     finally:
         connection.set_progress_handler(None, 0)
     if len(rows) > MOST_ROWS:

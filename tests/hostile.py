@@ -77,6 +77,11 @@ def _fill(data: bytearray, start: int, end: int, value: int) -> None:
     data[start:end] = bytes([value]) * (min(end, len(data)) - start)
 
 
+def _put(data: bytearray, old: bytes, new: bytes) -> None:
+    place = data.index(old)
+    data[place : place + len(new)] = new
+
+
 def broken_link(path: Path) -> None:
     path.symlink_to(path.parent / "nowhere at all")
 
@@ -116,6 +121,7 @@ UNREADABLE: dict[str, Callable[[Path], None]] = {
     "empty": lambda path: path.write_bytes(b"") and None,
     "a header alone": lambda path: path.write_bytes(b"SQLite format 3\0") and None,
     "the first page overwritten": with_bytes(lambda data: _fill(data, 100, 4096, 0xFF)),
+    "a schema that is no UTF-8": with_bytes(lambda data: _put(data, b"TABLE study", b"TABLE\x80study")),
     "cut short": with_bytes(lambda data: data.__delitem__(slice(5000, None))),
     "a folder": lambda path: path.mkdir(),
     "a broken link": broken_link,

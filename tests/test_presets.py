@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 
 import folder_paths
@@ -13,7 +14,14 @@ from headhunter_pack.headhunter.families import grid_named
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import canonical
 from headhunter_pack.headhunter.host.guidance.groups import groups_of
-from headhunter_pack.headhunter.presets import PresetError, file_name, format_preset, parse_preset, read_preset
+from headhunter_pack.headhunter.presets import (
+    PresetError,
+    file_name,
+    format_preset,
+    parse_preset,
+    read_preset,
+    write_preset,
+)
 from headhunter_pack.nodes import HeadHunterPreset, HeadHunterSavePreset, HeadHunterSoftPAG
 from headhunter_pack.nodes.presets import NONE, shipped_names
 
@@ -151,3 +159,67 @@ def test_multi_user_is_refused(monkeypatch):
     monkeypatch.setattr(args, "multi_user", True)
     with pytest.raises(PresetError, match="--multi-user"):
         HeadHunterSavePreset.execute(HeadHunterSoftPAG.execute(tiny.sd3(), "L1")[0], "mine")
+
+
+def test_what_could_not_be_read_back_is_not_saved():
+    model = HeadHunterSoftPAG.execute(tiny.sd3(), "L1")[0]
+    many = model
+    for _ in range(64):
+        many = HeadHunterSoftPAG.execute(many, "L1")[0]
+    folder = Path(folder_paths.get_user_directory()) / "default" / "headhunter" / "presets"
+    for case, what, arguments in [
+        (model, "name has 201 characters", ("x" * 201,)),
+        (model, "note has 20001 characters", ("long", "", "x" * 20_001)),
+        (model, "style has 2001 characters", ("long", "x" * 2_001)),
+        (model, "half a character", ("half", "", "a\ud800")),
+        (model, "half a character", ("half \ud800",)),
+        (model, "needs a name", ("\ufeff\x1c",)),
+        (many, "list of 1 to 64 groups", ("many",)),
+    ]:
+        with pytest.raises(PresetError, match=what):
+            HeadHunterSavePreset.execute(case, *arguments)
+    assert not list(folder.glob("*.part")) and not list(folder.glob("long*")) and not list(folder.glob("half*"))
+
+
+def test_a_preset_that_cannot_be_written(tmp_path):
+    whole = parse_preset(json.dumps(preset()))
+    (tmp_path / "a.json").mkdir()
+    with pytest.raises(PresetError, match="a.json cannot be written"):
+        write_preset(tmp_path / "a.json", whole)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PresetError, match="b.json cannot be written"):
+        write_preset(tmp_path / "file" / "b.json", whole)
+    assert not list(tmp_path.glob("*.part"))
+    name = "\U00020000" * 100
+    write_preset(tmp_path / file_name(name), whole)  # a name that is as long as a disk takes
+
+
+def test_what_is_no_preset_file(tmp_path):
+    (tmp_path / "link.json").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder.json").mkdir()
+    os.mkfifo(tmp_path / "pipe.json")
+    for name in ("link.json", "folder.json", "pipe.json", "none.json"):
+        with pytest.raises(PresetError, match=name):
+            read_preset(tmp_path / name)
+
+
+def test_a_file_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(preset()), encoding="utf-8-sig")
+    assert read_preset(path) == parse_preset(json.dumps(preset()))
+
+
+def test_fields_of_a_later_version_are_kept_and_said(caplog):
+    """A group may say more than this version knows: it acts without it, says so, and saves it again."""
+    data = preset(name="later")
+    data["groups"][0] |= {"shape": "round", "taper": 2.5}
+    with caplog.at_level(logging.WARNING):
+        model = HeadHunterPreset.execute(tiny.sd3(), NONE, json.dumps(data)).args[0]
+    assert "does not know" in caplog.text and "shape, taper" in caplog.text
+    folder = Path(folder_paths.get_user_directory()) / "default" / "headhunter" / "presets"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "later.json").write_text(json.dumps(data), encoding="utf-8")
+    HeadHunterSavePreset.execute(model, "later")
+    assert json.loads((folder / "later.json").read_text(encoding="utf-8"))["groups"][0]["taper"] == 2.5
+    HeadHunterSavePreset.execute(HeadHunterSoftPAG.execute(tiny.sd3(), "L1")[0], "later")
+    assert "taper" not in (folder / "later.json").read_text(encoding="utf-8"), "the group is another one now"

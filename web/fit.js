@@ -7,8 +7,9 @@
  */
 
 import { format, parse } from "./heads.js";
+import { unknownFields } from "./presets.js";
 
-const MOST_CELLS = 20_000;
+const MOST_CELLS = 4_096;
 
 /**
  * Why a preset cannot be used on a grid; "" where it can, or where the grid is not known.
@@ -22,13 +23,18 @@ export function refusal(preset, grid) {
 }
 
 /**
- * What to say of a preset on a grid of its size but of another model; "" where there is nothing to say.
+ * What to say of a preset on a grid of its size but of another model, and of fields that are not known; "" for nothing.
  * @param {Preset} preset
  * @param {Grid|null} grid
  */
 export function warning(preset, grid) {
-  if (!grid || preset.model === grid.model) return "";
-  return `made for ${preset.model}; on ${grid.model} its heads may mean something else`;
+  const said = [];
+  if (grid && preset.model !== grid.model)
+    said.push(`made for ${preset.model}; on ${grid.model} its heads may mean something else`);
+  const unknown = unknownFields(preset);
+  if (unknown.length)
+    said.push(`it has what this version does not know and leaves out (${unknown.join(", ")}): the picture may be another one`);
+  return said.join("; ");
 }
 
 /**
@@ -45,8 +51,8 @@ export function unionText(preset, grid) {
   const on = grid ?? (groups.length > 1 ? own : null);
   if (!on) return groups.map((group) => group.heads).join(", ");
   const every = new Map();
-  for (const group of groups)
-    for (const [head, strength] of parse(group.heads, on))
+  for (const text of new Set(groups.map((group) => group.heads)))
+    for (const [head, strength] of parse(text, on))
       every.set(head, (every.has(head) ? every.get(head) : strength) === strength ? strength : null);
   return format(every, on);
 }

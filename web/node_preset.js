@@ -2,6 +2,7 @@
 
 import { textOf } from "./frontend/graph.js";
 import { refusal, unionText } from "./fit.js";
+import { strip } from "./limits.js";
 import { parsePreset } from "./presets.js";
 import { shipped } from "./server/shipped.js";
 
@@ -12,12 +13,31 @@ import { shipped } from "./server/shipped.js";
 export function presetAt(node) {
   const text = textOf(node, "preset_json"), choice = textOf(node, "preset");
   if (text === null) return null;
-  try {
-    return text.trim() ? parsePreset(text) : shipped.now?.find(({ id }) => id === choice)?.preset ?? null;
-  } catch {
-    return null;
-  }
+  return strip(text) ? parsed(node, text) : shipped.now?.find(({ id }) => id === choice)?.preset ?? null;
 }
+
+/**
+ * The text is asked for at every drawing, and read once.
+ * @param {ComfyNode} node
+ * @param {string} text
+ */
+function parsed(node, text) {
+  const known = read.get(node);
+  if (known?.text === text) return known.preset;
+  let preset = null;
+  try {
+    preset = parsePreset(text);
+  } catch {
+    // said where the node runs
+  }
+  read.set(node, { text, preset });
+  return preset;
+}
+
+/** @type {WeakMap<ComfyNode, {text: string, preset: import("./presets.js").Preset|null}>} */
+const read = new WeakMap();
+/** @type {WeakMap<ComfyNode, {preset: object, grid: object|null, answer: {heads: string, refused: string}|null}>} */
+const union = new WeakMap();
 
 /**
  * @param {ComfyNode} node
@@ -28,6 +48,18 @@ export function presetAt(node) {
 export function presetText(node, grid) {
   const preset = presetAt(node);
   if (!preset) return null;
+  const known = union.get(node);
+  if (known?.preset === preset && known.grid === grid) return known.answer;
+  const answer = textOn(preset, grid);
+  union.set(node, { preset, grid, answer });
+  return answer;
+}
+
+/**
+ * @param {import("./presets.js").Preset} preset
+ * @param {import("./grid.js").Grid|null} grid
+ */
+function textOn(preset, grid) {
   const refused = refusal(preset, grid);
   try {
     return { heads: refused ? "" : unionText(preset, grid), refused };

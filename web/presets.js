@@ -1,5 +1,5 @@
 /**
- * Preset text, read as strictly as headhunter/presets.py reads it (docs/design.md). Pure; the table of cases in
+ * Preset text, read as strictly as headhunter/presets.py reads it, within the same limits. Pure; the table of cases in
  * tests/data/preset_cases.json drives both.
  *
  * @typedef {{heads: string, scale: number, strength: number, window: [number, number], rescale: number, tokens: string,
@@ -11,10 +11,13 @@
 
 import { reasonOf } from "./errors.js";
 import { format, parse, parseItems } from "./heads.js";
+import { LimitError, checkValues, count, longer, strip } from "./limits.js";
 
 export const FORMAT = "headhunter-preset/1";
-const MAX_LENGTH = 2 ** 20;
+const MAX_LENGTH = 2 ** 18;
 const MAX_GROUPS = 64;
+const MAX_HEAD_TEXT = 100_000; // characters, in all groups together
+const MAX_FILE_NAME = 200; // bytes; most disks hold 255
 const MAX_SIDE = 4096;
 const TEXT_LIMITS = { name: 200, model: 100, checkpoint: 1000, style: 2000, source: 2000, note: 20000 };
 const RANGES = { scale: [-20, 100], strength: [0, 1], rescale: [0, 1], temperature: [0.01, 100] };
@@ -43,18 +46,27 @@ export function parsePreset(text) {
   if (longer(text, MAX_LENGTH)) throw new PresetError(`over ${MAX_LENGTH} characters, the most that is read`);
   let data;
   try {
-    data = JSON.parse(text);
+    data = JSON.parse(text.replace(/^\ufeff/, ""));
   } catch (error) {
     throw new PresetError(`not JSON: ${reasonOf(error)}`);
+  }
+  try {
+    checkValues(data);
+  } catch (error) {
+    if (error instanceof LimitError) throw new PresetError(error.message);
+    throw error;
   }
   if (!isObject(data)) throw new PresetError("not a preset: it should be a JSON object");
   if (data.format !== FORMAT) throw new PresetError(`format is ${shown(data.format)}; this version reads "${FORMAT}"`);
   const texts = /** @type {Record<keyof typeof TEXT_LIMITS, string>} */ (
     Object.fromEntries(Object.entries(TEXT_LIMITS).map(([name, limit]) => [name, readText(data, name, limit)])));
-  for (const name of /** @type {const} */ (["name", "model"])) if (!texts[name].trim()) throw new PresetError(`${name} is missing or empty`);
+  for (const name of /** @type {const} */ (["name", "model"])) if (!strip(texts[name])) throw new PresetError(`${name} is missing or empty`);
   const { layers, heads } = readSize(data.grid);
   if (!Array.isArray(data.groups) || data.groups.length < 1 || data.groups.length > MAX_GROUPS)
     throw new PresetError(`groups should be a list of 1 to ${MAX_GROUPS} groups`);
+  const total = data.groups.reduce(sizeOfHeads, 0);
+  if (total > MAX_HEAD_TEXT)
+    throw new PresetError(`its groups have ${total} characters of head text; at most ${MAX_HEAD_TEXT} are read`);
   const study = data.study ?? null;
   if (study !== null && !isObject(study)) throw new PresetError("study should be an object");
   const groups = data.groups.map((/** @type {any} */ group, /** @type {number} */ index) => readGroup(group, `groups[${index}]`, layers, heads));
@@ -62,7 +74,7 @@ export function parsePreset(text) {
 }
 
 /**
- * A preset file's bytes: UTF-8, at most 1 MiB.
+ * A preset file's bytes: UTF-8, at most 256 kB.
  * @param {string} name
  * @param {ArrayBuffer} bytes
  * @throws {PresetError} naming the file and the field
@@ -98,18 +110,18 @@ export function formatPreset(preset) {
  * @throws {PresetError|import("./heads.js").HeadTextError} where it cannot be saved
  */
 export function presetOf(group, grid, { name, style = "", note = "" }) {
-  if (!name.trim()) throw new PresetError("a preset needs a name");
+  if (!strip(name)) throw new PresetError("a preset needs a name");
   const heads = format(parse(group.heads, grid), grid);
   if (!heads) throw new PresetError("there are no heads to save");
   const { temperature, ...rest } = { ...DEFAULTS, ...group, heads };
   return parsePreset(JSON.stringify({
     format: FORMAT,
-    name: name.trim(),
+    name: strip(name),
     model: grid.model,
     grid: { layers: grid.layers, heads: grid.heads },
     checkpoint: "",
     groups: [rest.perturbation === "temperature" ? { ...rest, temperature } : rest],
-    style: style.trim(),
+    style: strip(style),
     source: SOURCE,
     note,
   }));
@@ -120,7 +132,18 @@ export function presetOf(group, grid, { name, style = "", note = "" }) {
  * @param {Preset} preset
  * @param {string} name
  */
-export const renamed = (preset, name) => parsePreset(JSON.stringify({ ...preset.data, name: name.trim() }));
+export const renamed = (preset, name) => parsePreset(JSON.stringify({ ...preset.data, name: strip(name) }));
+
+/**
+ * Names of the groups' fields that this version does not know, at most 10, cut where they are long.
+ * @param {Preset} preset
+ * @returns {string[]}
+ */
+export function unknownFields(preset) {
+  const names = preset.data.groups.flatMap((/** @type {object} */ group) =>
+    Object.keys(group).filter((name) => name !== "heads" && !Object.hasOwn(DEFAULTS, name)).sort());
+  return [...new Set(names.map((/** @type {string} */ name) => [...name].slice(0, 40).join("")))].slice(0, 10);
+}
 
 /**
  * A preset's file name, as headhunter/presets.py makes it.
@@ -128,10 +151,25 @@ export const renamed = (preset, name) => parsePreset(JSON.stringify({ ...preset.
  * @throws {PresetError} where nothing is left of the name
  */
 export function fileName(name) {
-  const stem = [...name.replace(/[^\p{L}\p{N}_\-. ]+/gu, "_").replace(/^[ ._]+|[ ._]+$/g, "")].slice(0, 100).join("");
-  if (!stem) throw new PresetError(`"${name}" has no letters or digits to name a file by`);
-  return (/^(con|prn|aux|nul|com[0-9]|lpt[0-9])$/i.test(stem.split(".")[0]) ? `${stem}_` : stem) + ".json";
+  const plain = [...name.replace(/[^\p{L}\p{N}_\-. ]+/gu, "_")];
+  while (" ._".includes(plain.at(-1) ?? "x")) plain.pop();
+  let stem = "", bytes = 0;
+  for (const character of plain.slice(plain.findIndex((one) => !" ._".includes(one))).slice(0, 100)) {
+    bytes += new TextEncoder().encode(character).length;
+    if (bytes > MAX_FILE_NAME) break;
+    stem += character;
+  }
+  if (!stem) throw new PresetError(`"${name.slice(0, 100)}" has no letters or digits to name a file by`);
+  return (RESERVED.test(stem.split(".")[0]) ? `${stem}_` : stem) + ".json";
 }
+
+const RESERVED = /^(con|prn|aux|nul|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *$/i;
+
+/**
+ * @param {number} sum
+ * @param {any} group
+ */
+const sizeOfHeads = (sum, group) => sum + (typeof group?.heads === "string" ? count(group.heads) : 0);
 
 /**
  * @param {any} data
@@ -141,7 +179,7 @@ export function fileName(name) {
 function readText(data, name, limit) {
   const value = data[name] === undefined ? "" : data[name];
   if (typeof value !== "string") throw new PresetError(`${name} should be text`);
-  if (longer(value, limit)) throw new PresetError(`${name} has ${[...value].length} characters; at most ${limit} are read`);
+  if (longer(value, limit)) throw new PresetError(`${name} has ${count(value)} characters; at most ${limit} are read`);
   return value;
 }
 
@@ -204,12 +242,6 @@ function checkBounds(text, layers, heads) {
 
 /** @param {any} value */
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-/**
- * In characters, as Python counts them.
- * @param {string} text
- * @param {number} limit
- */
-const longer = (text, limit) => text.length > limit && [...text].length > limit;
 /** @param {any} value */
 const shown = (value) => {
   const text = value === undefined ? "missing" : JSON.stringify(value);
