@@ -17,7 +17,6 @@ from headhunter_pack.headhunter.host.guidance.groups import add_group
 from headhunter_pack.headhunter.host.guidance.prefix import REUSE
 from headhunter_pack.headhunter.host.models import grid_of, transformer
 from headhunter_pack.nodes import HeadHunterGuider
-from huntfixtures import load_vae
 from test_attribution import Case, Pair
 
 STEPS = 3
