@@ -24,7 +24,7 @@ SHARE = 0.5
 
 @dataclass(frozen=True)
 class Search:
-    """One of the paper's searches (method.md 2.2), on one model and resolution."""
+    """One of the paper's searches (arXiv 2506.10978), on one model and resolution."""
 
     name: str
     model: str
@@ -47,7 +47,7 @@ SEARCHES = (
 def measure(say: Callable[[str], None]) -> dict[str, Any]:
     """For each search: operations of a pass, and for each strategy its images, passes and hours on each card.
 
-    The paper's count is `pairs * heads * rounds` images (method.md 2.4), two whole passes a step each.
+    The paper's count is `pairs * heads * rounds` images, two whole passes a step each.
     """
     rows = []
     for search in SEARCHES:

@@ -63,7 +63,7 @@ def tokens(tooltip: str = AS_IN_SOFT_PAG, optional: bool = False) -> io.Combo.In
 
 
 def perturbation(tooltip: str = AS_IN_SOFT_PAG, optional: bool = False) -> io.Combo.Input:
-    options = list(PERTURBATIONS)
+    options: list[str] = list(PERTURBATIONS)
     return io.Combo.Input("perturbation", options=options, default="identity", optional=optional, tooltip=tooltip)
 
 

@@ -24,7 +24,9 @@ def main(arguments: list[str]) -> int:
     """Runs the tests and returns pytest's exit code."""
     if "--fast" in arguments:
         arguments = [argument for argument in arguments if argument != "--fast"]
-        return run(setup.ensure_engine(), ENGINE, ["-m", "not slow", *arguments], {"HEADHUNTER_ENGINE_ALONE": "1"})
+        # One thread: these tensors are small, and two threads wait for each other beside other work.
+        settings = {"HEADHUNTER_ENGINE_ALONE": "1", "OMP_NUM_THREADS": "1"}
+        return run(setup.ensure_engine(), ENGINE, ["-m", "not slow", *arguments], settings)
     host = setup.ensure(tools=True)
     if "--host" in arguments:
         print(json.dumps({"python": str(host.python), "comfyui": str(host.comfyui), "version": host.version}))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import comfy.model_management
 import comfy.ops
 import comfy.sd
@@ -27,19 +25,10 @@ from headhunter_pack.headhunter.scoring.combine import combine_scorers
 from headhunter_pack.headhunter.scoring.statistics import StatisticScorer
 from headhunter_pack.headhunter.study import Row, open_study
 from headhunter_pack.nodes import HeadHunterSoftPAG
+from huntfixtures import load_vae
 
-VAE_FILE = Path(__file__).parent.parent / "demo" / "models" / "vae" / "headhunter_demo_vae.safetensors"
 WARMTH = StatisticScorer("warmth")
 STEP = 0.003  # of a strength, for differences
-
-
-def load_vae():
-    return comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(VAE_FILE)))
-
-
-@pytest.fixture(scope="module")
-def vae():
-    return load_vae()
 
 
 class Case:

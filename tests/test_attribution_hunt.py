@@ -13,13 +13,13 @@ from headhunter_pack.headhunter.host.attribution.attribution import Attribution
 from headhunter_pack.headhunter.host.hunting.studies import find_study
 from headhunter_pack.headhunter.host.progress import SCREENING, Progress
 from headhunter_pack.nodes import HeadHunterSearch, HeadHunterSoftPAG
-from test_search import job, run, vae  # noqa: F401  (fixtures)
+from huntfixtures import run
 
 GRID = sd3.FAMILY.grid_of_size((3,), 3)
 
 
 @pytest.fixture
-def screened(job):  # noqa: F811
+def screened(job):
     """A job whose differences are small against the pictures, so that a straight line holds."""
     with torch.no_grad():
         for parameter in job.model.model.diffusion_model.final_layer.parameters():

@@ -17,7 +17,7 @@ from headhunter_pack.nodes import (
     HeadHunterScore,
     HeadHunterSoftPAG,
 )
-from test_search import job, run, vae  # noqa: F401  (fixtures)
+from huntfixtures import run
 
 
 def scorer(score, name="somebody's"):
@@ -44,7 +44,7 @@ class Breaks:
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("strategy", ["exhaustive", "halving"])
-def test_a_score_that_is_no_number_is_the_worst_now_and_when_it_is_in_the_study(job, strategy, broken):  # noqa: F811
+def test_a_score_that_is_no_number_is_the_worst_now_and_when_it_is_in_the_study(job, strategy, broken):
     job.scorer = scorer(Breaks(broken, {"exhaustive": 6, "halving": 4}[strategy]), "breaks")
     settings = {
         "strategy": strategy,
@@ -69,7 +69,7 @@ def test_a_score_that_is_no_number_is_the_worst_now_and_when_it_is_in_the_study(
 
 
 @pytest.mark.parametrize("combined", [False, True])
-def test_a_baseline_without_a_score_names_the_pair(job, combined):  # noqa: F811
+def test_a_baseline_without_a_score_names_the_pair(job, combined):
     broken = scorer(
         lambda images, texts: torch.where(torch.tensor([text == "two" for text in texts]), math.nan, brightness(images))
     )
@@ -103,7 +103,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_scorer_that_breaks_its_contract_is_named_and_nothing_is_written(job, name):  # noqa: F811
+def test_a_scorer_that_breaks_its_contract_is_named_and_nothing_is_written(job, name):
     score, says = BAD[name]
     job.scorer = scorer(score, "mine")
     with pytest.raises(ValueError, match=f"the scorer mine {says}"):
@@ -114,7 +114,7 @@ def test_a_scorer_that_breaks_its_contract_is_named_and_nothing_is_written(job, 
         HeadHunterScore.execute(torch.rand(2, 8, 8, 3), job.scorer, "x")
 
 
-def test_pool_and_start_keep_their_strengths(job):  # noqa: F811
+def test_pool_and_start_keep_their_strengths(job):
     settings = {"rounds": 1, "heads_per_round": 2, "strength": 0.8}
     found = run(job, pool="L1H0@0.5, L2H0", start_from="L0H0@-0.25", **settings)
     assert found.heads == "L0H0@-0.25, L1H0@0.5, L2H0"
@@ -132,7 +132,7 @@ def test_pool_and_start_keep_their_strengths(job):  # noqa: F811
     assert found.report["study"] != run(job, pool="L1H0, L2H0", start_from="L0H0@-0.25", **settings).report["study"]
 
 
-def test_an_atlas_keeps_strengths(job):  # noqa: F811
+def test_an_atlas_keeps_strengths(job):
     def images(text, group_by):
         inputs = (job.model, job.vae, job.prompts[:1], job.latent_image)
         return HeadHunterAtlas.execute(*inputs, text, group_by, steps=1).args
@@ -154,7 +154,7 @@ ZEROS = [
 
 
 @pytest.mark.parametrize(("settings", "says"), ZEROS, ids=lambda value: str(value)[:40])
-def test_a_hunt_that_could_change_nothing_is_refused_before_the_first_picture(job, settings, says, monkeypatch):  # noqa: F811
+def test_a_hunt_that_could_change_nothing_is_refused_before_the_first_picture(job, settings, says, monkeypatch):
     monkeypatch.setattr(Generator, "latents", None)
     with pytest.raises(ValueError, match=says):
         run(job, **settings)
@@ -165,6 +165,6 @@ def test_a_hunt_that_could_change_nothing_is_refused_before_the_first_picture(jo
             HeadHunterAtlas.execute(job.model, job.vae, job.prompts, job.latent_image, text, steps=1, **others)
 
 
-def test_strength_0_is_fine_where_every_head_has_its_own(job):  # noqa: F811
+def test_strength_0_is_fine_where_every_head_has_its_own(job):
     found = run(job, strength=0.0, pool="L1H0@0.5, L2H0@-1", rounds=1)
     assert found.heads in ("L1H0@0.5", "L2H0@-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import importlib.util
 import logging
 import re
@@ -36,6 +37,18 @@ def test_entrypoint_lists_every_node(host):
     found = {node.GET_SCHEMA().node_id: node for node in asyncio.run(extension.get_node_list())}
     assert NODES <= set(found)
     assert all(node.GET_SCHEMA().category == "HeadHunter" for node in found.values())
+
+
+def test_nodes_are_found_by_other_words_where_this_comfyui_has_them(host):
+    from comfy_api.v0_0_2 import io
+    from headhunter_pack.nodes import NODES
+
+    known = {field.name for field in dataclasses.fields(io.Schema)}
+    for node in NODES:
+        schema = node.GET_SCHEMA()
+        assert "search_aliases" not in known or schema.search_aliases, schema.node_id
+    if "essentials_category" in known:
+        assert any(node.GET_SCHEMA().essentials_category for node in NODES)
 
 
 @pytest.mark.parametrize(("name", "served"), [("headhunter", True), ("head hunter", False), ("köpfe", False)])

@@ -1,9 +1,5 @@
 """Hunts and atlases on a tiny real SD3 with the demo's real VAE: pictures, batches, studies, limits, cancel."""
 
-import json
-from pathlib import Path
-from types import SimpleNamespace
-
 import comfy.model_management
 import comfy.sd
 import comfy.utils
@@ -21,39 +17,12 @@ from headhunter_pack.headhunter.study import StudyError
 from headhunter_pack.nodes import (
     HeadHunterAtlas,
     HeadHunterCombineScorers,
-    HeadHunterPrompt,
-    HeadHunterSearch,
     HeadHunterSoftPAG,
     HeadHunterStatisticScorer,
 )
+from huntfixtures import run
 
-VAE_FILE = Path(__file__).parent.parent / "demo" / "models" / "vae" / "headhunter_demo_vae.safetensors"
 SETS = [HeadSet([Head(0, 1)]), HeadSet([Head(1, 0), Head(2, 2)]), HeadSet(), HeadSet([Head(3, 3)])]
-
-
-@pytest.fixture(scope="module")
-def vae():
-    return comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(VAE_FILE)))
-
-
-@pytest.fixture
-def job(vae):
-    """What a search node is given, on a model of 3 x 3 heads."""
-    prompts = HeadHunterPrompt.execute(tiny.conditioning(1), "one", 5)[0]
-    prompts = HeadHunterPrompt.execute(tiny.conditioning(2), "two", 6, previous=prompts)[0]
-    scorer = HeadHunterStatisticScorer.execute("brightness", "high", 0.5)[0]
-    return SimpleNamespace(
-        model=tiny.sd3(depth=3), vae=vae, prompts=prompts, scorer=scorer, latent_image={"samples": tiny.latent()}
-    )
-
-
-def run(job, **settings):
-    """The search node with few steps; gives heads, report data, images, chart."""
-    settings = {"rounds": 2, "heads_per_round": 1, "steps": 2, "batch_size": 4} | settings
-    heads, report, images, chart = HeadHunterSearch.execute(
-        job.model, job.vae, job.prompts, job.scorer, job.latent_image, **settings
-    ).args
-    return SimpleNamespace(heads=heads, report=json.loads(report), images=images, chart=chart)
 
 
 def sampling(name="euler", cfg=1.0, **settings):

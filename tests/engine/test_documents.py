@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve()
 ADDRESS = re.compile(r"^[a-z]+:")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CITED = re.compile(r"(?<![\w./-])(?:[\w.-]+/)*[A-Za-z][\w-]*\.md\b")
-MADE = {"summary.md"}  # written by a command, not kept
+MADE = {"summary.md", "readme.md"}  # written by a command or made up in a test
 
 
 def files(*suffixes: str) -> list[Path]:
@@ -35,7 +35,7 @@ def left_out() -> set[str]:
 def test_no_file_cites_a_document_that_is_not_here():
     missing = []
     for path in files(".py", ".js", ".md", ".toml", ".yml", ".yaml"):
-        text = path.read_text(encoding="utf-8")
+        text = re.sub(r"\w+:[^\s)]+", "", path.read_text(encoding="utf-8"))  # without addresses
         for name in CITED.findall(text):
             known = any((base / name).is_file() for base in (ROOT, path.parent))
             if not known and name not in MADE:
@@ -87,3 +87,14 @@ def test_models_that_are_not_supported_yet_are_named():
 def test_nodes_list_no_models_of_their_own():
     for path in sorted((ROOT / "nodes").glob("*.py")):
         assert not re.search(r"SD3\.5|Qwen|Chroma", path.read_text(encoding="utf-8")), path.name
+
+
+def test_what_compatibility_cites_is_there():
+    """Each `tests/file.py::test` of docs/compatibility.md."""
+    text = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    cited = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", text)
+    assert cited
+    for name, test in cited:
+        path = ROOT / name
+        assert path.is_file(), name
+        assert f"def {test}" in path.read_text(encoding="utf-8"), f"{name}::{test}"
