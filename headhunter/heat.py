@@ -55,7 +55,7 @@ def heat_of(study: Study) -> dict[str, Any]:
     return {
         "grid": about.get("grid"),
         "scorers": [scorer["name"] for scorer in scorers],
-        "baseline": _short(mean),
+        "baseline": _short(sum(baseline) / len(baseline)) if baseline else None,
         "rounds": [
             {
                 "round": number,
