@@ -128,7 +128,7 @@ class IndexedAttention:
         self.layers = layers
 
     def __call__(self, func: Callable, *args: Any, **kwargs: Any) -> Tensor:
-        layer = (kwargs.get("transformer_options") or {}).get("block_index")
+        layer: Any = (kwargs.get("transformer_options") or {}).get("block_index")
         joint = self.layers.get(layer)
         if joint is not None:
             return joint(func, *args, **kwargs)
