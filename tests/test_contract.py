@@ -5,6 +5,7 @@ from __future__ import annotations
 import comfy.patcher_extension
 import comfy.samplers
 import pytest
+import test_attribution
 import tiny
 import torch
 from comfy_extras.nodes_custom_sampler import CFGGuider
@@ -167,7 +168,10 @@ def test_the_text_stays_untouched_where_image_tokens_alone_are_perturbed(subject
 
 
 @pytest.mark.parametrize("chosen", [[], [Head(1, 1)]], ids=["first round", "second round"])
-def test_gradients_equal_differences(subject, chosen, tmp_path):
+def test_gradients_equal_differences(subject, chosen, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        test_attribution, "STEP", 0.001
+    )  # the difference of a step of 0.003 is 4 % off on Z-Image, of 0.0003 1 %
     pair = Pair("x", 7, subject.positive, subject.negative)
     latent = {"samples": subject.family.latent()}
     shape = subject.family.shape
