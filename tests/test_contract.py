@@ -169,13 +169,14 @@ def test_the_text_stays_untouched_where_image_tokens_alone_are_perturbed(subject
 
 @pytest.mark.parametrize("chosen", [[], [Head(1, 1)]], ids=["first round", "second round"])
 def test_gradients_equal_differences(subject, chosen, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        test_attribution, "STEP", 0.001
-    )  # the difference of a step of 0.003 is 4 % off on Z-Image, of 0.0003 1 %
     pair = Pair("x", 7, subject.positive, subject.negative)
     latent = {"samples": subject.family.latent()}
     shape = subject.family.shape
     vae = tiny.picture_vae(shape[0]) if len(shape) == 3 else tiny.video_vae()
+    if shape[0] == 16 and len(shape) == 3:
+        # At a step of 0.003 a difference is 4 % off on Z-Image, at 0.0003 it is 1 %. Where pictures hardly differ (random
+        # weights, few of many channels), a smaller step than 0.003 would measure rounding.
+        monkeypatch.setattr(test_attribution, "STEP", 0.001)
     case = Case(vae, tmp_path, subject.model, pair=pair, latent=latent)
     case.check([Head(0, 1), Head(1, 2), Head(2, 0), Head(3, 1)], chosen)
 
