@@ -188,10 +188,14 @@ def test_groups_that_cancel_each_other(sd3, said):
     unguided(guided, lambda m: tiny.sample(m, sd3.conditioning(1)), said, "cancel each other")
 
 
-def test_strengths_too_small_for_the_number_format(sd3, said):
-    model = sd3.model(dtype=torch.bfloat16)
-    guided = soft_pag(model, "L0H1@0.001", scale=0.1)
-    unguided(guided, lambda m: tiny.sample(m, sd3.conditioning(1)), said, "too small for the model's number format")
+@pytest.mark.parametrize(
+    ("settings", "word"),
+    [({"strength": 1e-9}, "strength, 1e-09, is too small"), ({"scale": 1e-9}, "the scale is too small")],
+)
+def test_numbers_too_small_for_the_number_format(sd3, said, settings, word):
+    model = sd3.model()
+    out = unguided(soft_pag(model, "L0H1", **settings), lambda m: tiny.sample(m, sd3.conditioning(1)), said, word)
+    assert close(out, tiny.sample(model, sd3.conditioning(1)), 1e-6)
 
 
 def test_a_guidance_that_works_says_nothing(sd3, said):
