@@ -21,8 +21,8 @@ DISCARDED = 0.01
 """Share of the guidance that is left in what the sampler gets, below which it was discarded."""
 
 
-CANCELLED = 1e-5
-"""Share of the guidance of the strongest group under which nothing but rounding is left of the sum."""
+INVISIBLE = 1e-5
+"""Share of the largest number of a prediction under which a change is rounding, and far from one of 256 shades."""
 
 
 class Effect:
@@ -38,6 +38,7 @@ class Effect:
         self._to_sigma: Callable[[float], float] | None = None
         self._difference: Tensor | None = None
         self._change: Tensor | None = None
+        self._size: Tensor | None = None
         self._guided: tuple[Tensor, Tensor] | None = None
         self._left: Tensor | None = None
 
@@ -58,6 +59,7 @@ class Effect:
         if self._change is None:
             self._guided = (before, after)
         self._change = _larger(self._change, after - before)
+        self._size = _larger(self._size, before)
 
     def came_out(self, prediction: Tensor) -> None:
         """What the sampler gets, after all other packs' functions; looked at in the first guided step alone."""
@@ -81,24 +83,21 @@ class Effect:
             )
         if not self.witness.called:
             return self._unreached("never reached the attention heads", transformer_options)
-        if float(self._difference) == 0:
-            strongest = max(abs(entry.strengths.largest) for entry in self.live)
-            if strongest < SMALL:
-                return f"the guidance had no effect: the largest strength, {strongest:g}, is too small for the model's number format."
+        strongest = max(abs(entry.strengths.largest) for entry in self.live)
+        if float(self._difference) == 0 and strongest >= SMALL:
             return self._unreached("gave exactly the conditional prediction", transformer_options)
-        if self._change is not None and float(self._change) <= CANCELLED * float(self._difference) * self._scale:
-            several = "the groups cancel each other, or their scales are" if len(self.live) > 1 else "the scale is"
-            return f"the guidance had no effect: {several} too small for the model's number format."
+        if self._change is not None and self._size is not None and self._change <= INVISIBLE * self._size:
+            if strongest < SMALL:
+                cause = f"the largest strength, {strongest:g}, is"
+            else:
+                cause = "the scale is" if len(self.live) == 1 else "the groups cancel each other, or their scales are"
+            return f"the guidance had no effect: {cause} too small for the model's number format."
         if self._left is not None and float(self._left) < DISCARDED:
             return (
                 "the guidance was computed and then discarded: a later node's post-CFG function returns a prediction of its "
                 "own. Put that node before SoftPAG Guidance, or take it out."
             )
         return ""
-
-    @property
-    def _scale(self) -> float:
-        return max(abs(entry.group.scale) for entry in self.live)
 
     def _outside(self, waiting: Sequence[Entry]) -> str:
         windows = ", ".join(f"{entry.group.window[0]:g} to {entry.group.window[1]:g}" for entry in waiting)
