@@ -44,7 +44,8 @@ class HeadGuidance:
             run.end_step()
             return args["denoised"]
         cond, differences = run.differences(args, active)
-        return guide(args["denoised"], cond, [entry.group for entry in active], differences)
+        differences, scales = run.course.at(args["model"], args["sigma"], active, differences)
+        return guide(args["denoised"], cond, [entry.group for entry in active], differences, scales)
 
     def new_run(self, guider: Any) -> Run:
         """What one sampling by `guider` remembers."""
