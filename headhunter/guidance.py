@@ -79,6 +79,18 @@ class Group:
         own = {head: self.strength if strength is None else strength for head, strength in heads.items()}
         return {head: strength for head, strength in own.items() if strength != 0}
 
+    def does_nothing(self, heads: Mapping[Head, float | None]) -> str:
+        """Why it cannot guide with these heads, and what to do; "" where it can."""
+        if not heads:
+            return "it has no heads: paint heads or choose a preset"
+        if self.scale == 0:
+            return "its scale is 0"
+        if not self.strengths(heads):
+            return "the strength of every head is 0: raise strength, or the heads' own"
+        if self.window[0] == self.window[1]:
+            return f"its window {self.window[0]:g} to {self.window[1]:g} is empty: raise end_percent"
+        return ""
+
     @property
     def windowed(self) -> bool:
         return self.window != (0.0, 1.0)

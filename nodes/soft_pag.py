@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import logging
+
 from comfy_api.v0_0_2 import io
 
 from ..headhunter.guidance import END_SCALE_RANGE, MIXES, Group
-from ..headhunter.heads import HeadTextError, canonical, parse_items
+from ..headhunter.heads import HeadTextError, format_heads, parse, parse_items
 from ..headhunter.host.guidance.groups import add_group
 from ..headhunter.host.models import grid_of
+from ..headhunter.host.progress import tell
 from . import inputs
 from .shown import shown
 
@@ -100,6 +103,7 @@ class HeadHunterSoftPAG(io.ComfyNode):
                     display_name="model", tooltip="The model with this guidance added, for any sampler or guider."
                 )
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -127,8 +131,9 @@ class HeadHunterSoftPAG(io.ComfyNode):
         end_scale: float = 1.0,
     ) -> io.NodeOutput:
         grid = grid_of(model)
+        chosen = parse(heads, grid)
         group = Group(
-            heads=canonical(heads, grid),
+            heads=format_heads(chosen, grid),
             scale=scale,
             strength=strength,
             window=(start_percent, end_percent),
@@ -139,4 +144,8 @@ class HeadHunterSoftPAG(io.ComfyNode):
             mix=mix,  # type: ignore[arg-type]
             end_scale=end_scale,
         )
+        reason = group.does_nothing(chosen)
+        if reason:
+            logging.warning("HeadHunter: SoftPAG Guidance leaves the picture unguided: %s.", reason)
+        tell(f"unguided: {reason}" if reason else "", cls.hidden.unique_id if cls.hidden else None)
         return io.NodeOutput(add_group(model, group), ui=shown(grid, heads=heads))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import comfy.patcher_extension
 import comfy.samplers
 import pytest
@@ -17,8 +19,8 @@ from headhunter_pack.headhunter.host.guidance.blocks import Architecture
 from headhunter_pack.headhunter.host.guidance.groups import add_group
 from headhunter_pack.headhunter.host.guidance.prefix import REUSE
 from headhunter_pack.headhunter.host.models import grid_of, transformer
-from headhunter_pack.nodes import HeadHunterGuider
-from test_attribution import Case, Pair
+from headhunter_pack.nodes import HeadHunterAtlas, HeadHunterGuider, HeadHunterSearch
+from test_attribution import WARMTH, Case, Pair
 
 STEPS = 3
 
@@ -179,6 +181,27 @@ def test_gradients_equal_differences(subject, chosen, tmp_path, monkeypatch):
         monkeypatch.setattr(test_attribution, "STEP", 0.001)
     case = Case(vae, tmp_path, subject.model, pair=pair, latent=latent)
     case.check([Head(0, 1), Head(1, 2), Head(2, 0), Head(3, 1)], chosen)
+
+
+def test_a_hunt_and_an_atlas(subject, tmp_path, monkeypatch):
+    """On the VAE's pictures; of a video, the middle frame, which the report names."""
+    monkeypatch.setattr("folder_paths.get_output_directory", lambda: str(tmp_path))
+    shape = subject.family.shape
+    vae = tiny.picture_vae(shape[0]) if len(shape) == 3 else tiny.video_vae()
+    pairs = [Pair(f"pair {seed}", seed, subject.positive, subject.negative) for seed in (1, 2)]
+    shared = (subject.model, vae, pairs)
+    latent = {"samples": subject.family.latent()}
+    heads, report, images, _ = HeadHunterSearch.execute(
+        *shared, WARMTH, latent, rounds=1, heads_per_round=1, cfg=2.0, steps=2, pool="L0H1, L3H0@-0.5", study="hunt"
+    ).result
+    report = json.loads(report)
+    assert heads in ("L0H1", "L3H0@-0.5") and len(images) == 4
+    assert report["grid"]["layers"] == subject.family.layers and len(report["rounds"][0]["candidates"]) == 2
+    video = len(shape) == 4 and shape[1] > 1
+    assert report["frame"] == ({"number": 2, "count": 5} if video else None)
+    images, _sheet, labels = HeadHunterAtlas.execute(*shared, latent, heads="L0H1, L3H0", steps=2, study="atlas").result
+    assert len(images) == len(labels.splitlines()) == 6
+    assert (images[1] - images[0]).abs().max() > 1 / 255
 
 
 @pytest.mark.parametrize("how", ["error", "cancel"])

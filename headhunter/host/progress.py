@@ -105,6 +105,13 @@ class Progress:
         return ", ".join(parts)
 
 
+def tell(text: str, node: str | None) -> None:
+    """A line of text under a node, where there is a server and the node has an id."""
+    server = _server()
+    if server is not None and node is not None:
+        server.send_progress_text(text, node)
+
+
 def duration(seconds: float) -> str:
     """`40 s`, `12 min`, `3.5 h`."""
     if seconds < 90:

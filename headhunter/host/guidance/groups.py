@@ -4,12 +4,14 @@ other packs' functions. What one sampling remembers is a `Run`, passed in the mo
 
 from __future__ import annotations
 
+import logging
+import weakref
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from comfy.model_patcher import ModelPatcher, create_model_options_clone
-from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
+from comfy.patcher_extension import CallbacksMP, WrappersMP, add_wrapper_with_key
 from torch import Tensor
 
 from ...guidance import Group, guide
@@ -45,7 +47,9 @@ class HeadGuidance:
             return args["denoised"]
         cond, differences = run.differences(args, active)
         differences, scales = run.course.at(args["model"], args["sigma"], active, differences)
-        return guide(args["denoised"], cond, [entry.group for entry in active], differences, scales)
+        result = guide(args["denoised"], cond, [entry.group for entry in active], differences, scales)
+        run.effect.mixed(args["denoised"], result)
+        return result
 
     def new_run(self, guider: Any) -> Run:
         """What one sampling by `guider` remembers."""
@@ -75,9 +79,27 @@ def add_entry(model: ModelPatcher, entry: Entry) -> ModelPatcher:
     else:
         functions.append(HeadGuidance((entry.group,), Architecture.of(model), (entry,)))
         patched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _outer_sample)
+        patched.add_callback_with_key(CallbacksMP.ON_CLONE, KEY, _watch_merges)
     options: Options = patched.model_options
     options[POST_CFG] = functions
+    _watch_merges(model, patched)
     return patched
+
+
+def _watch_merges(_from: ModelPatcher, clone: ModelPatcher) -> None:
+    """ON_CLONE callback: a merge that takes this model's weights, as its second model, says that the guidance stays behind."""
+    clone.get_key_patches = partial(_key_patches, weakref.ref(clone))  # no cycle: the host watches for models that stay
+
+
+def _key_patches(model: weakref.ref[ModelPatcher], filter_prefix: str | None = None) -> dict[str, Any]:
+    patcher = model()
+    assert patcher is not None
+    if filter_prefix is not None and guidance_of(patcher.model_options):
+        logging.warning(
+            "HeadHunter: a merge took the weights of a model with SoftPAG Guidance as its second model; the guidance is not "
+            "carried over. Put SoftPAG Guidance behind the merge."
+        )
+    return type(patcher).get_key_patches(patcher, filter_prefix)
 
 
 def guidance_of(model_options: Options) -> HeadGuidance | None:
@@ -95,6 +117,11 @@ def _outer_sample(executor: Any, *args: Any, **kwargs: Any) -> Tensor:
     """OUTER_SAMPLE wrapper: give this sampling its own Run; say afterwards if the guidance had no effect."""
     guider = executor.class_obj
     guidance = guidance_of(guider.model_options)
+    if guidance is None:
+        logging.warning(
+            "HeadHunter: a later node has replaced the model's post-CFG functions, and SoftPAG Guidance with them: this sampling "
+            "is not guided. Put SoftPAG Guidance behind that node."
+        )
     if guidance is None or not guidance.live:
         return executor(*args, **kwargs)
     run = guidance.new_run(guider)
@@ -109,7 +136,7 @@ def _outer_sample(executor: Any, *args: Any, **kwargs: Any) -> Tensor:
         result = executor(*args, **kwargs)
     finally:
         guider.model_options = original
-    run.warn_without_effect(transformer_options)
+    run.warn(transformer_options)
     return result
 
 
@@ -130,9 +157,11 @@ def _record_prefixes(guidance: HeadGuidance, run: Run, model_options: Options) -
 
 
 def _predict_noise(run: Run, executor: Any, x: Tensor, timestep: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """PREDICT_NOISE wrapper: a step begins."""
+    """PREDICT_NOISE wrapper: a step begins, and ends with what the sampler gets."""
     run.begin_step(executor.class_obj.inner_model, timestep, args[0] if args else kwargs.get("model_options") or {})
-    return executor(x, timestep, *args, **kwargs)
+    prediction = executor(x, timestep, *args, **kwargs)
+    run.effect.came_out(prediction)
+    return prediction
 
 
 def _record(

@@ -13,9 +13,10 @@ from comfy.patcher_extension import WrappersMP, get_all_wrappers
 from torch import Tensor
 
 from ...guidance import Group
-from .attention import Entry, Witness
+from .attention import Entry
 from .blocks import Architecture, Options
 from .course import Course
+from .effect import Effect, applies, limited
 from .perturbed_pass import perturbed_options
 from .prefix import Prefix, Recording, may_reuse
 
@@ -51,9 +52,7 @@ class Run:
         self._active: list[Entry] | None = None
         self._together: list[Tensor] | None = None
         self._last: dict[Entry, Tensor] = {}
-        self._evaluated = False
-        self._witness = Witness()
-        self._effect: Tensor | None = None
+        self.effect = Effect(live)
 
     def active(self, model: Any, sigma: Tensor) -> list[Entry]:
         """The live groups whose window holds this step; sigma is read from the device only where a window is set."""
@@ -73,6 +72,7 @@ class Run:
         """Decide which groups act in this step, and from which layer on their passes may run (prefix reuse)."""
         self.end_step()
         self._active = self.active(model, sigma)
+        self.effect.begun(self._active, sigma, model.model_sampling.percent_to_sigma)
         first = min((entry.strengths.layers[0] for entry in self._active), default=0)
         self.layer = first if may_reuse(model_options, self.architecture, first) else None
 
@@ -108,7 +108,7 @@ class Run:
         derived = [cond["uuid"] for group in conds[len(plain) :] for cond in group or ()]
         known = {own: (prefixes or {}).get(other) for own, other in zip(derived, originals, strict=True)}
         found = {own: prefix for own, prefix in known.items() if prefix is not None}
-        options = perturbed_options(options, slots, self.architecture, self._witness, found)
+        options = perturbed_options(options, slots, self.architecture, self.effect.witness, found)
         return comfy.samplers.calc_cond_batch(model, conds, x, sigma, options)
 
     def evaluate_together(self, args: dict[str, Any]) -> list[Tensor]:
@@ -134,6 +134,9 @@ class Run:
     def differences(self, args: dict[str, Any], active: list[Entry]) -> tuple[Tensor, list[Tensor]]:
         """The conditional prediction, and cond - perturbed of each active group."""
         positive, cond = self._conditional(args)
+        if all(map(limited, positive)):
+            sigma = float(args["sigma"].max())
+            self.effect.idle |= not any(applies(one, sigma) for one in positive)
         together, prefixes = self._together, self.prefixes
         skipped = together is None and not self._has_run(positive, args["model_options"])
         self.end_step()
@@ -179,25 +182,14 @@ class Run:
     def _remember(self, active: list[Entry], differences: list[Tensor]) -> None:
         if torch.is_grad_enabled():  # strengths may be 0 there, and what is kept would keep the graph of the step
             return
-        self._evaluated = True
-        for entry, difference in zip(active, differences, strict=True):
-            self._last[entry] = difference
-            # Kept on the device and read once, after sampling.
-            effect = difference.abs().amax()
-            self._effect = effect if self._effect is None else torch.maximum(self._effect, effect)
+        self._last |= dict(zip(active, differences, strict=True))
+        self.effect.differed(differences)
 
-    def warn_without_effect(self, transformer_options: Options) -> None:
-        """One warning where the perturbed passes changed nothing at all."""
-        if not self._evaluated or (self._witness.called and self._effect is not None and float(self._effect) != 0):
-            return
-        others = transformer_options.get("wrappers", {}).get(WrappersMP.DIFFUSION_MODEL, {})
-        named = f" ({', '.join(str(key) for key in others)})" if others else ""
-        logging.warning(
-            "HeadHunter: the guidance had no effect. The perturbed passes %s. The likely cause is a node that caches or replaces the "
-            "model's forward%s, such as TeaCache or WaveSpeed; take it out of the model's chain.",
-            "gave exactly the conditional prediction" if self._witness.called else "never reached the attention heads",
-            named,
-        )
+    def warn(self, transformer_options: Options) -> None:
+        """One warning where the guidance did nothing, with the cause."""
+        text = self.effect.warning(transformer_options)
+        if text:
+            logging.warning("HeadHunter: %s", text)
 
 
 def _inside(group: Group, sigma: float, to_sigma: Callable[[float], float]) -> bool:

@@ -25,6 +25,11 @@ class LayerStrengths:
             self._table[layer] = torch.tensor(heads), torch.tensor(table, dtype=torch.float32)
         self._moved: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
 
+    @property
+    def largest(self) -> float:
+        """The largest |u| of any head."""
+        return max((float(u.abs().max()) for _, u in self._table.values()), default=0.0)
+
     def of(self, layer: int, device: torch.device) -> tuple[Tensor, Tensor] | None:
         """Head numbers [n] and u [rows, n] of a layer, or None where it has none; moved once to each device."""
         if layer not in self._table:
