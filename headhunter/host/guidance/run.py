@@ -15,10 +15,11 @@ from torch import Tensor
 from ...guidance import Group
 from .attention import Entry
 from .blocks import Architecture, Options
-from .course import Course
+from .course import Course, scales_at
 from .effect import Effect, applies, limited
 from .perturbed_pass import perturbed_options
 from .prefix import Prefix, Recording, may_reuse
+from .steering import Steered
 
 RUN = "headhunter_run"
 EDGE = 1e-4
@@ -42,7 +43,7 @@ class Run:
     """
 
     def __init__(self, live: Sequence[Entry], architecture: Architecture, guider: comfy.samplers.CFGGuider | None):
-        self.live = live
+        self.live = [entry for entry in live if not entry.group.in_attention]
         self.architecture = architecture
         self.guider = guider
         self.course = Course()
@@ -53,26 +54,26 @@ class Run:
         self._together: list[Tensor] | None = None
         self._last: dict[Entry, Tensor] = {}
         self.effect = Effect(live)
+        self.steered = Steered([entry for entry in live if entry.group.in_attention], guider, self.effect.witness)
 
     def active(self, model: Any, sigma: Tensor) -> list[Entry]:
         """The live groups whose window holds this step; sigma is read from the device only where a window is set."""
         if self._active is not None:
             return self._active
-        if not any(entry.group.windowed for entry in self.live):
-            return list(self.live)
-        value, to_sigma = float(sigma.max()), model.model_sampling.percent_to_sigma
-        return [entry for entry in self.live if _inside(entry.group, value, to_sigma)]
+        return _acting(self.live, model, sigma)
 
     @property
     def guides(self) -> bool:
         """Whether a group acts in the step that has begun."""
-        return bool(self._active)
+        return bool(self._active or self.steered.active)
 
     def begin_step(self, model: Any, sigma: Tensor, model_options: Options) -> None:
         """Decide which groups act in this step, and from which layer on their passes may run (prefix reuse)."""
         self.end_step()
         self._active = self.active(model, sigma)
-        self.effect.begun(self._active, sigma, model.model_sampling.percent_to_sigma)
+        steered = _acting(self.steered.live, model, sigma)
+        self.steered.begin(steered, scales_at(model, sigma, [entry.group for entry in steered]))
+        self.effect.begun([*self._active, *steered], sigma, model.model_sampling.percent_to_sigma)
         first = min((entry.strengths.layers[0] for entry in self._active), default=0)
         self.layer = first if may_reuse(model_options, self.architecture, first) else None
 
@@ -106,6 +107,7 @@ class Run:
         slots = [None] * len(plain) + list(entries)
         originals = [cond["uuid"] for cond in perturbed] * len(entries)
         derived = [cond["uuid"] for group in conds[len(plain) :] for cond in group or ()]
+        self.steered.positives.update(derived)
         known = {own: (prefixes or {}).get(other) for own, other in zip(derived, originals, strict=True)}
         found = {own: prefix for own, prefix in known.items() if prefix is not None}
         options = perturbed_options(options, slots, self.architecture, self.effect.witness, found)
@@ -148,6 +150,7 @@ class Run:
         else:
             # Where the guider gave no prediction of the conditional, or a cache gave it, it is evaluated beside the perturbed.
             plain = [_own_uuids(positive, "cond")] if cond is None or skipped else []
+            self.steered.positives.update(one["uuid"] for conds in plain for one in conds)
             evaluated = self.evaluate(
                 args["model"], plain, positive, active, args["input"], args["sigma"], args["model_options"], prefixes
             )
@@ -190,6 +193,14 @@ class Run:
         text = self.effect.warning(transformer_options)
         if text:
             logging.warning("HeadHunter: %s", text)
+
+
+def _acting(live: Sequence[Entry], model: Any, sigma: Tensor) -> list[Entry]:
+    """The groups whose window holds a step; sigma is read from the device only where a window is set."""
+    if not any(entry.group.windowed for entry in live):
+        return list(live)
+    value, to_sigma = float(sigma.max()), model.model_sampling.percent_to_sigma
+    return [entry for entry in live if _inside(entry.group, value, to_sigma)]
 
 
 def _inside(group: Group, sigma: float, to_sigma: Callable[[float], float]) -> bool:
