@@ -33,13 +33,27 @@ export class HeadTextError extends Error {
 }
 
 /**
- * The head set of a text on a grid.
+ * The head set of a text on a grid, in the order of its heads.
  * @param {string} text
  * @param {Grid} grid
  * @returns {HeadSet}
  * @throws {HeadTextError} naming the bad item, its place and what is allowed
  */
 export function parse(text, grid) {
+  /** @type {HeadSet} */
+  const heads = new Map();
+  strengthsOf(text, grid).forEach((strength, key) => heads.set(key, strength));
+  return heads;
+}
+
+/**
+ * As `parse`: the strength, or null, at `layer * grid.heads + head` of every head that is in; nothing at the others.
+ * @param {string} text
+ * @param {Grid} grid
+ * @returns {(number|null)[]}
+ * @throws {HeadTextError} as `parse`
+ */
+export function strengthsOf(text, grid) {
   // Cells as the bits of long numbers, one number for each strength: thousands of overlapping ranges are then read fast.
   let [inside, strong] = [0n, 0n];
   /** @type {Map<number, bigint>} */
@@ -51,7 +65,7 @@ export function parse(text, grid) {
     const alike = byStrength.get(item.strength) ?? 0n;
     const clash = cells & strong & ~alike;
     if (clash) {
-      const key = bits(clash)[0];
+      const key = bits(clash).at(-1) ?? 0;
       const own = [...byStrength].find(([, some]) => (some >> BigInt(key)) & 1n)?.[0] ?? 0;
       const head = `L${Math.floor(key / grid.heads)}H${key % grid.heads}`;
       throw item.error(`${head} already has the strength ${number(own)}; one head has one strength`);
@@ -59,16 +73,22 @@ export function parse(text, grid) {
     strong |= cells;
     byStrength.set(item.strength, alike | cells);
   }
-  const found = new Map(bits(inside & ~strong).map((key) => [key, /** @type {number|null} */ (null)]));
-  for (const [strength, cells] of byStrength) for (const key of bits(cells)) found.set(key, strength);
-  return new Map([...found].sort(([one], [other]) => one - other));
+  const strengths = new Array(grid.layers * grid.heads);
+  for (const key of bits(inside & ~strong)) strengths[key] = null;
+  for (const [strength, cells] of byStrength) for (const key of bits(cells)) strengths[key] = strength;
+  return strengths;
 }
 
 /**
- * Which bits of a number are set, from the lowest.
+ * Which bits of a number are set, from the highest. Looks at each digit no more than the search for a character does.
  * @param {bigint} cells
  */
-const bits = (cells) => [...cells.toString(2)].reverse().flatMap((digit, bit) => (digit === "1" ? bit : []));
+function bits(cells) {
+  const digits = cells.toString(2);
+  const found = [];
+  for (let at = digits.indexOf("1"); at >= 0; at = digits.indexOf("1", at + 1)) found.push(digits.length - 1 - at);
+  return found;
+}
 
 /**
  * The canonical text: sorted, one item a run of heads in one layer with one strength; `L9` a layer, `*` all.
