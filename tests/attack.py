@@ -123,7 +123,7 @@ def grid_paths(files: Iterable[str]) -> list[str]:
 
 def strange_headers(folder: Path) -> list[str]:
     """Model files that are none, by name."""
-    from test_grid import headed
+    from headers import headed
 
     contents = {
         "zeros.safetensors": b"\0" * 64,

@@ -20,6 +20,7 @@ from typing import Any
 import hostile
 import pytest
 import torch
+from headers import headed, native_flux, native_sd3
 from headhunter_pack.headhunter.checkpoint import grid_from_file
 from headhunter_pack.headhunter.families import FAMILIES
 from headhunter_pack.headhunter.grid import GridError
@@ -42,7 +43,6 @@ from hypothesis import strategies as st
 from properties import cases, limited, quickest, within
 from reader import Reader, find_node
 from safetensors.torch import save_file
-from test_grid import headed, native_flux, native_sd3
 
 # What breaks readers: edges of numbers, white space of one language alone, halves of characters, depths.
 NUMBERS = st.one_of(

@@ -13,12 +13,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 from headhunter_pack.headhunter.study import StudyError, read_study
+from huntfixtures import CAPTIONS
 
 from hosting.server import PromptError, Server
 from hosting.waiting import until
 
 DEMO = Path(__file__).parent.parent / "demo"
-CAPTIONS = ["fox face, google style, warm, blue background", "fox face, twitter style, dark, green background"]
 pytestmark = pytest.mark.live
 
 

@@ -30,6 +30,7 @@ from headhunter_pack.headhunter.heads import (
 from hypothesis import given
 from hypothesis import strategies as st
 from properties import cases, limited, quickest, within
+from reader import find_node
 
 ROOT = Path(__file__).resolve().parents[2]
 FLUX2 = grid_named("flux2")
@@ -260,7 +261,7 @@ process.stdout.write(JSON.stringify(results));
 @pytest.fixture(scope="module")
 def in_javascript(tmp_path_factory):
     """Reads cases, (text, grid) each, with the page's parser, in one process of node."""
-    node = shutil.which("node")
+    node = find_node()
     if node is None:
         pytest.skip("no node found, which runs the page's parser")
     folder = tmp_path_factory.mktemp("node") / "web"
