@@ -299,7 +299,7 @@ def compare(in_javascript, rows, tries):
         )
 
 
-def test_both_parsers_agree(in_javascript):
+def test_both_parsers_agree(in_javascript, record_property):
     rows: list[tuple[str, Grid]] = []
 
     @cases()
@@ -308,6 +308,7 @@ def test_both_parsers_agree(in_javascript):
         rows.append((text, grid))
 
     collect()
+    record_property("cases", len(rows))
     compare(in_javascript, rows, 1)
 
 
