@@ -294,16 +294,20 @@ def generated_by(found: ElementTree.Element) -> tuple[str, int]:
     return name.split("::")[-1], sum(map(int, re.findall(r"(\d+) passing", told)))
 
 
+def properties(count: Count, cases: int) -> None:
+    """All files of property-based tests, two at a time."""
+    files = [path.relative_to(TESTS).as_posix() for path in sorted(TESTS.rglob("test_*_properties.py"))]
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(tests, count, [file], cases) for file in files]:
+            done.result()
+
+
 PARTS: dict[str, Callable[[Count, int], None]] = {
     "routes": routes,
-    "properties": lambda count, cases: tests(count, properties(), cases),
+    "properties": properties,
     "studies": lambda count, cases: tests(count, ["test_strange_studies.py", "engine/test_study.py"], 100),
     "kills": lambda count, cases: tests(count, ["test_live_hunt.py", "test_hunt_guards.py"], 100),
 }
-
-
-def properties() -> list[str]:
-    return [path.relative_to(TESTS).as_posix() for path in sorted(TESTS.rglob("test_*_properties.py"))]
 
 
 def main(arguments: list[str]) -> int:
