@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import tempfile
@@ -13,7 +14,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +143,16 @@ class Server:
         if self._process:
             self._process.kill()
             self._process.wait()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The server does nothing at all while the block lasts, in whatever it is; not on Windows."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """Ends the server: politely, then not. Safe to call twice."""
