@@ -93,9 +93,10 @@ def uniform(a: Attention) -> Tensor:
 
 def mean_query(a: Attention) -> Tensor:
     """softmax(mean(q) K^T / sqrt d) V, the mean over the perturbed rows alone (equations 9, 10; SEG, arXiv 2408.00760)."""
-    mean = a.queries.mean(dim=1, keepdim=True)
+    queries = a.queries
+    mean = queries.mean(dim=1, keepdim=True)
     if a.mask is not None:
-        return a.attend(mean.expand_as(a.own), a.keys, a.values, a.seen)
+        return a.attend(mean.expand_as(queries), a.keys, a.values, a.seen)
     q, k, v = (t.transpose(1, 2) for t in (mean, a.keys, a.values))
     return functional.scaled_dot_product_attention(q, k, v, scale=a.qk_scale).transpose(1, 2)
 
