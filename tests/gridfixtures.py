@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from full_size import FULL_SIZE
 from gridpage import GridPage, flux_shapes, header_only, sd3_shapes
 from playwright.sync_api import Browser
 from safetensors.torch import load_file
@@ -39,6 +40,8 @@ def models(tmp_path_factory) -> Path:
     header_only(folder / "checkpoints" / "sd3.safetensors", sd3_shapes(24))
     header_only(folder / "checkpoints" / "large.safetensors", sd3_shapes(38))
     header_only(folder / "diffusion_models" / "flux1-dev.safetensors", flux_shapes())
+    for model, shapes in FULL_SIZE.items():
+        header_only(folder / "diffusion_models" / f"{model}.safetensors", shapes)
     weights = load_file(DEMO / "models" / "diffusion_models" / "headhunter_demo_sd3.safetensors")
     torch.save(weights, folder / "diffusion_models" / "odd.ckpt")
     (folder / "loras").mkdir()

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from full_size import FULL_SIZE
 from gridpage import FLUX, SD3, GridPage, soft_pag
+from headhunter_pack.headhunter.families import grid_named
+from headhunter_pack.headhunter.grid import describe
+from headhunter_pack.headhunter.heads import Head, format_heads
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
 LORA = ("LoraLoaderModelOnly", {"lora_name": "style.safetensors"})
@@ -82,6 +86,21 @@ def test_a_file_that_is_not_there(grid):
     grid.says(2, ".hh-note", "gone.safetensors")
     grid.button(2, "SD3 / SD3.5 medium")
     grid.knows(2, "sd3-medium")
+
+
+@pytest.mark.parametrize("model", FULL_SIZE)
+def test_the_rows_and_letters_of_every_family(grid, model):
+    """From the file's header to what a click on the last cell, and a text with the family's letters, write."""
+    made = grid_named(model)
+    grid.page.evaluate("(grid) => { hh.known[grid.model] = grid }", describe(made))
+    text = ", ".join(f"{segment.letter}{segment.count - 1}H0" for segment in made.segments if segment.letter) or "L0H0"
+    grid.open([("UNETLoader", {"unet_name": f"{model}.safetensors"}), soft_pag(text)], [(1, 0, 2, 0)])
+    grid.knows(2, model)
+    grid.click(2, made.layers - 1, made.heads - 1)
+    ends = [first + segment.count - 1 for first, segment in made.numbered() if segment.letter]
+    corner = Head(made.layers - 1, made.heads - 1)
+    heads = {Head(layer, 0): None for layer in ends or [0]} | {corner: None}
+    grid.settle_alone(2, format_heads(heads, made))
 
 
 # A model that no page has heard of: whatever the server says is drawn, read and named.
