@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import torch
@@ -94,9 +93,10 @@ def uniform(a: Attention) -> Tensor:
 
 def mean_query(a: Attention) -> Tensor:
     """softmax(mean(q) K^T / sqrt d) V, the mean over the perturbed rows alone (equations 9, 10; SEG, arXiv 2408.00760)."""
-    mean = a.queries.mean(dim=1, keepdim=True)
+    queries = a.queries
+    mean = queries.mean(dim=1, keepdim=True)
     if a.mask is not None:
-        return a.attend(mean.expand_as(a.own), a.keys, a.values, a.seen)
+        return a.attend(mean.expand_as(queries), a.keys, a.values, a.seen)
     q, k, v = (t.transpose(1, 2) for t in (mean, a.keys, a.values))
     return functional.scaled_dot_product_attention(q, k, v, scale=a.qk_scale).transpose(1, 2)
 
@@ -156,20 +156,22 @@ def shuffle(a: Attention) -> Tensor:
     Queries, keys and values of a head over tokens in another order give its rows in that order; keys and values alone
     would change nothing, as attention does not know their order. The order is among the perturbed rows, see `order`.
     """
-    where = order(a.own.shape[1]).to(a.own.device)
+    where = order(a.own.shape[1], a.own.device)
     if a.mask is None:
         return a.own.index_select(1, where)
     return a.attend(a.queries.index_select(1, where), a.keys, a.values, a.seen)
 
 
-@torch.compiler.disable
-@cache
-def order(rows: int) -> Tensor:
-    """Which other row each of `rows` rows is exchanged for: [rows], one cycle through all of them, from the seed 0.
+def order(rows: int, device: torch.device | None = None) -> Tensor:
+    """Which other row each of `rows` rows is exchanged for: [rows], one cycle through all of them.
 
-    The same for all pictures of a batch, heads, layers and steps.
+    The cycle follows a hash of the rows' numbers, no generator: the same for all pictures of a batch, heads, layers, steps
+    and devices, and in a compiled graph.
     """
-    cycle = torch.randperm(rows, generator=torch.Generator().manual_seed(0))
+    key = torch.arange(1, rows + 1, device=device)
+    for _ in range(2):  # a mixing of 32 bits, in which no two numbers become one
+        key = ((key >> 16) ^ key) * 0x45D9F3B & 0xFFFFFFFF
+    cycle = ((key >> 16) ^ key).argsort()
     return torch.empty_like(cycle).scatter_(0, cycle, cycle.roll(-1))
 
 

@@ -43,8 +43,14 @@ def added_to_logits(mask: torch.Tensor) -> torch.Tensor:
 
 
 def shuffled(rows: int) -> list[int]:
-    """The row whose place each row takes: along one cycle through all of them, drawn with the seed 0."""
-    cycle = torch.randperm(rows, generator=torch.Generator().manual_seed(0)).tolist()
+    """The row whose place each row takes: along one cycle through all of them, in the order of a hash of their numbers."""
+
+    def mix(number: int) -> int:
+        for _ in range(2):
+            number = (number ^ number // 65536) * 73244475 % 2**32
+        return number ^ number // 65536
+
+    cycle = sorted(range(rows), key=lambda row: mix(row + 1))
     following = dict(zip(cycle, cycle[1:] + cycle[:1], strict=True))
     return [following[row] for row in range(rows)]
 

@@ -90,6 +90,9 @@ CASES = {
     "a mask": {"latent": {"samples": image(), "noise_mask": mask()}, "cfg": 2.0},
     "image tokens": {"group": Group("", 0.8, 0.7, tokens="image")},
     "mean query": {"group": Group("", 0.8, 0.7, perturbation="mean_query")},
+    "self and text": {"group": Group("", 0.8, 0.7, perturbation="self_and_text")},
+    "shuffle": {"group": Group("", 0.8, 0.7, perturbation="shuffle")},
+    "a changing scale": {"group": Group("", 0.8, 0.7, mix="frequency", end_scale=0.2)},
     "a window": {"group": Group("", 0.8, 0.7, window=(0.0, 0.4))},
     "orthogonal": {"group": Group("", 0.8, 0.7, mix="orthogonal"), "cfg": 2.0},
 }

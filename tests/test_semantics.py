@@ -382,6 +382,8 @@ def test_torch_compile_gives_the_same_in_one_graph(flux):
     model = flux.model.clone()
     model.model_options.setdefault("transformer_options", {})["optimized_attention_override"] = pytorch_attention
     guided = soft_pag(soft_pag(model, "L1, L3H0"), "L2", scale=-1.0, perturbation="temperature")
+    for kind in ("self_and_text", "shuffle", "zero"):
+        guided = soft_pag(guided, "L2H1, L3", scale=1.0, perturbation=kind)
     compiled = guided.clone()
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()

@@ -29,8 +29,7 @@ const CHOICES = {
 };
 /** @type {Omit<Group, "heads">} */
 const DEFAULTS = {
-  scale: 3, strength: 0.5, window: [0, 1], rescale: 0, tokens: "all", perturbation: "identity", temperature: 2, mix: "add",
-  end_scale: 1,
+  scale: 3, strength: 0.5, window: [0, 1], rescale: 0, tokens: "all", perturbation: "identity", temperature: 2, mix: "add", end_scale: 1,
 };
 const SOURCE = "HeadHunter for ComfyUI";
 

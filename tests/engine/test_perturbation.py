@@ -1,10 +1,12 @@
 """Perturbed outputs of heads against explicit maps in float64, where tests/oracle.py does not reach: masks of every shape,
 shared rows, queries that are the last rows of the sequence, and self_and_text in parts."""
 
+from typing import get_args
+
 import pytest
 import torch
 from headhunter_pack.headhunter import perturbation
-from headhunter_pack.headhunter.perturbation import PERTURBATIONS, order, perturb
+from headhunter_pack.headhunter.perturbation import PERTURBATIONS, Perturbation, order, perturb
 from torch.nn.functional import scaled_dot_product_attention
 
 BATCH, QUERIES, LENGTH, HEADS, SIZE = 2, 9, 14, 4, 8
@@ -113,6 +115,10 @@ def test_self_and_text_in_parts(mask, monkeypatch):
         perturb(out, q, k, v, CHOSEN, U, PICTURE, "self_and_text", attend, mask=MASKS[mask])
         outs.append(out)
     assert all(torch.allclose(out, outs[0], atol=1e-12) for out in outs[1:])
+
+
+def test_the_names_are_the_table():
+    assert get_args(Perturbation) == PERTURBATIONS
 
 
 def test_self_and_text_builds_no_map_of_the_picture():
