@@ -59,9 +59,9 @@ export function parse(text, grid) {
     strong |= cells;
     byStrength.set(item.strength, alike | cells);
   }
-  const found = new Map(bits(inside & ~strong).map((key) => [key, /** @type {number|null} */ (null)]));
-  for (const [strength, cells] of byStrength) for (const key of bits(cells)) found.set(key, strength);
-  return new Map([...found].sort(([one], [other]) => one - other));
+  const strengths = new Map(bits(inside & ~strong).map((key) => [key, /** @type {number|null} */ (null)]));
+  for (const [strength, cells] of byStrength) for (const key of bits(cells)) strengths.set(key, strength);
+  return new Map([...strengths].sort(([a], [b]) => a - b));
 }
 
 /**
