@@ -188,7 +188,7 @@ def preset_of(groups: tuple[Group, ...], grid: Grid, name: str, style: str = "",
 def saved_text(preset: Preset) -> str:
     """A preset's JSON text, proved by reading it. PresetError names the field that could not be read back."""
     text = format_preset(preset)
-    if parse_preset(text).groups != preset.groups:
+    if parse_preset(text).groups != tuple(map(_told, preset.groups)):
         raise PresetError("its groups would be read back as others")
     if len(text.encode()) > MAX_BYTES:
         raise PresetError(f"over {MAX_BYTES} bytes, the most that is read")
@@ -284,6 +284,11 @@ def _group_data(group: Group) -> dict[str, Any]:
     data["window"] = list(group.window)
     silent = {"temperature": group.perturbation != "temperature", "end_scale": group.end_scale == 1}
     return {key: value for key, value in data.items() if not silent.get(key)}
+
+
+def _told(group: Group) -> Group:
+    """A group as its text tells it: a temperature that nothing uses is not written."""
+    return group if group.perturbation == "temperature" else replace(group, temperature=Group.temperature)
 
 
 def _text(data: Mapping[str, Any], name: str, limit: int) -> str:

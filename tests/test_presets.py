@@ -171,6 +171,12 @@ def test_saving_what_cannot_be_saved():
         HeadHunterSavePreset.execute(model, "a:b")
 
 
+def test_a_temperature_that_nothing_uses_is_no_cause_to_refuse():
+    model = HeadHunterSoftPAG.execute(tiny.sd3(), "L1", temperature=3.0)[0]
+    saved = HeadHunterSavePreset.execute(model, "an unused temperature")[0]
+    assert "temperature" not in json.loads(saved)["groups"][0]
+
+
 def test_multi_user_is_refused(monkeypatch):
     monkeypatch.setattr(args, "multi_user", True)
     with pytest.raises(PresetError, match="--multi-user"):
