@@ -364,10 +364,10 @@ def read_study(path: Path) -> Study:
 def differences(known: Any, wanted: Any, name: str = "") -> list[str]:
     """The parts in which two identities differ, each with both values where they are short."""
     if isinstance(known, dict) and isinstance(wanted, dict):
-        found = []
+        parts = []
         for key in dict.fromkeys([*known, *wanted]):
-            found += differences(known.get(key), wanted.get(key), f"{name}.{key}" if name else str(key))
-        return found
+            parts += differences(known.get(key), wanted.get(key), f"{name}.{key}" if name else str(key))
+        return parts
     if known == wanted:
         return []
     values = [value if len(value) <= 40 else value[:37] + "..." for value in (json.dumps(known), json.dumps(wanted))]

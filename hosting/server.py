@@ -239,12 +239,12 @@ class Server:
 
     def images(self, entry: dict[str, Any]) -> list[tuple[str, bytes]]:
         """Names and file contents of all pictures in a history entry, in the order of its nodes."""
-        found = []
+        pictures = []
         for output in entry["outputs"].values():
             for image in output.get("images", ()):
                 query = urllib.parse.urlencode({key: image[key] for key in ("filename", "subfolder", "type")})
-                found.append((image["filename"], self.get_bytes(f"/view?{query}")))
-        return found
+                pictures.append((image["filename"], self.get_bytes(f"/view?{query}")))
+        return pictures
 
 
 def _reasons(answer: dict[str, Any]) -> str:

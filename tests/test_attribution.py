@@ -376,6 +376,7 @@ def test_a_broken_picture_is_left_out(vae, tmp_path, monkeypatch):
     with torch.inference_mode():
         found = case.attribute(HeadSet(), HeadSet(SD3_HEADS), [0, 1])
     assert all(one.pairs == (0,) for one in found.values())
+    assert case.attribute(HeadSet(), HeadSet(SD3_HEADS), [0, 1]) == found  # as the study holds it
     monkeypatch.setattr(Generator, "decode", lambda self, latents: real(self, latents) + float("nan"))
     case.attribute.study = open_study(tmp_path / "broken.sqlite", {})
     with pytest.raises(AttributionError, match="finite"), torch.inference_mode():

@@ -273,6 +273,13 @@ def test_save_as_replaces_no_other_file(name, folder, vision):
     assert {path.parent for path in folder.parent.rglob("*.safetensors")} == {folder}
 
 
+def test_a_taste_that_cannot_be_written(folder, vision):
+    (folder / "mine.part").mkdir()
+    with pytest.raises(ValueError, match="save_as: mine.safetensors cannot be written"):
+        TASTE.execute(vision, tiny_clip.pictures(2), "mine")
+    assert not (folder / "mine.safetensors").exists()
+
+
 def test_a_taste_of_a_later_version_is_refused_by_name(folder):
     save_file(
         {"weight": torch.ones(1, 4), "bias": torch.ones(1)},

@@ -155,7 +155,7 @@ export function fileName(name) {
   const plain = [...name.replace(/[^\p{L}\p{N}_\-. ]+/gu, "_")];
   while (" ._".includes(plain.at(-1) ?? "x")) plain.pop();
   let stem = "", bytes = 0;
-  for (const character of plain.slice(plain.findIndex((one) => !" ._".includes(one))).slice(0, 100)) {
+  for (const character of plain.slice(plain.findIndex((letter) => !" ._".includes(letter))).slice(0, 100)) {
     bytes += new TextEncoder().encode(character).length;
     if (bytes > MAX_FILE_NAME) break;
     stem += character;

@@ -119,8 +119,8 @@ class Attribution:
         by_pair: dict[int, dict[str, float]] = {}
         for first in range(0, len(pairs), PAIRS_AT_ONCE):
             some = pairs[first : first + PAIRS_AT_ONCE]
-            known = {pair: self.study.get(self._name(chosen, pair)) for pair in some}
-            missing = [pair for pair in some if known[pair] is None]
+            known = {pair: self._stored(chosen, pair) for pair in some}
+            missing = [pair for pair in some if not known[pair]]
             if missing:
                 for pair, values in zip(missing, self._screen(chosen, pool, missing), strict=True):
                     known[pair] = dict(zip(map(str, pool), values, strict=True))
@@ -131,6 +131,11 @@ class Attribution:
         if not usable:
             raise AttributionError(f"No picture gave a gradient that is a finite number. {INSTEAD}")
         return {head: Measured(usable, tuple(by_pair[pair][str(head)] for pair in usable)) for head in pool}
+
+    def _stored(self, chosen: HeadSet, pair: int) -> dict[str, float]:
+        """What the study holds of a pair, by head; empty for nothing. It gives back as None what is not finite."""
+        values = self.study.shaped(self._name(chosen, pair), {})
+        return {head: math.nan if value is None else value for head, value in values.items()}
 
     def _name(self, chosen: HeadSet, pair: int) -> str:
         return f"attribution of pair {pair} given {format_heads(chosen, self.grid) or 'nothing'}"
