@@ -149,7 +149,7 @@ def _record_prefixes(guidance: HeadGuidance, run: Run, model_options: Options) -
         replaced[key] = Probe(replaced.get(key), run.ran)
     if architecture.family.indexed:
         return
-    for layer in {entry.strengths.layers[0] for entry in guidance.live if entry.strengths.layers[0]}:
+    for layer in {entry.strengths.first for entry in guidance.live} - {0}:
         key = architecture.key(layer)
         replaced[key] = Recorder(replaced.get(key), layer, architecture.streams)
     carry_out(architecture, transformer_options)
@@ -174,16 +174,17 @@ def _record(
     transformer_options: Options | None = None,
     **kwargs: Any,
 ) -> Tensor:
-    """APPLY_MODEL wrapper: record what the conditional pass has at the layer where the perturbed pass will start.
+    """APPLY_MODEL wrapper: record what the conditional pass has at the layers where perturbed passes will start.
 
     Not with a ControlNet, which adds to the blocks from outside of them.
     """
     options: Options = transformer_options or {}
-    recording = None if control is not None else run.recording(options)
+    recordings = {} if control is not None else run.recordings(options)
     if FORWARD not in options and run.guides:
         options = same_backend(options)
-        options[FORWARD] = Forward(run.architecture, recording=recording)
+        options[FORWARD] = Forward(run.architecture, recordings=recordings)
     result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
-    if recording is not None:
-        run.prefixes |= recording.prefixes(options["uuids"])
+    for layer, recording in recordings.items():
+        for cond, prefix in recording.prefixes(options["uuids"]).items():
+            run.prefixes.setdefault(cond, {})[layer] = prefix
     return result
