@@ -4,27 +4,30 @@ Equation 5 of the paper, with CFG as in its SD3 pipeline, summed over groups:
 
     prediction = uncond + cfg (cond - uncond) + sum_g w_g (cond - perturbed_g)
 
-All predictions here are x0, of shape [B, C, ...].
+All predictions here are x0, of shape [B, C, ..., height, width].
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from .heads import Head
 from .perturbation import PERTURBATIONS, Perturbation
 
 Tokens = Literal["all", "image"]
-Mix = Literal["add", "orthogonal"]
+Mix = Literal["add", "orthogonal", "apg", "frequency"]
 TOKENS: tuple[Tokens, ...] = get_args(Tokens)
 MIXES: tuple[Mix, ...] = get_args(Mix)
 
 SCALE_RANGE = (-20.0, 100.0)
+END_SCALE_RANGE = (0.0, 10.0)
 TEMPERATURE_RANGE = (0.01, 100.0)
 
 
@@ -33,7 +36,8 @@ class Group:
     """A head set with its scale, strength, window and perturbation: what one SoftPAG node adds.
 
     heads: head text. scale: w, -20..100. strength: u, 0..1. window: start and end of sampling, 0..1. rescale: 0..1.
-    temperature: tau, 0.01..100, used by that perturbation alone. ValueError names the field and what is allowed.
+    temperature: tau, 0.01..100, used by that perturbation alone. end_scale: what the scale is multiplied by at the window's
+    end, 0..10. ValueError names the field and what is allowed.
     """
 
     heads: str
@@ -45,9 +49,16 @@ class Group:
     perturbation: Perturbation = "identity"
     temperature: float = 2.0
     mix: Mix = "add"
+    end_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        ranges = {"scale": SCALE_RANGE, "strength": (0.0, 1.0), "rescale": (0.0, 1.0), "temperature": TEMPERATURE_RANGE}
+        ranges = {
+            "scale": SCALE_RANGE,
+            "strength": (0.0, 1.0),
+            "rescale": (0.0, 1.0),
+            "temperature": TEMPERATURE_RANGE,
+            "end_scale": END_SCALE_RANGE,
+        }
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
             if not _is_number(value) or not low <= value <= high:
@@ -84,23 +95,39 @@ class Group:
     def windowed(self) -> bool:
         return self.window != (0.0, 1.0)
 
+    @property
+    def picture_alone(self) -> bool:
+        """Whether the picture's rows alone are perturbed."""
+        return self.tokens == "image" or self.perturbation == "self_and_text"
+
+    def scale_at(self, percent: float) -> float:
+        """The scale at a percent of sampling, 0..1: it changes linearly over the window, from `scale` to its `end_scale`-fold."""
+        start, end = self.window
+        along = min(1.0, max(0.0, (percent - start) / (end - start))) if end > start else 0.0
+        return self.scale * (1 + (self.end_scale - 1) * along)
+
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def guide(denoised: Tensor, cond: Tensor, groups: Sequence[Group], differences: Sequence[Tensor]) -> Tensor:
+def guide(
+    denoised: Tensor, cond: Tensor, groups: Sequence[Group], differences: Sequence[Tensor], scales: Sequence[float]
+) -> Tensor:
     """Add each group's w (cond - perturbed) to `denoised`, then rescale once by the largest rescale of the groups.
 
-    `differences` are cond - perturbed, one a group.
+    One a group: `differences`, which are cond - perturbed, with `Momentum` where the mix is apg; `scales`, w at this step.
     """
     result = denoised
-    for group, difference in zip(groups, differences, strict=True):
-        if group.mix == "orthogonal":
-            difference = orthogonal(difference, cond)
-        result = result + group.scale * difference
+    for group, difference, scale in zip(groups, differences, scales, strict=True):
+        result = result + scale * _MIXED[group.mix](difference, cond)
     amount = max(group.rescale for group in groups)
     return rescale(result, cond, amount) if amount else result
+
+
+def add(difference: Tensor, cond: Tensor) -> Tensor:
+    """The difference as it is (the paper's equation 5)."""
+    return difference
 
 
 def orthogonal(difference: Tensor, cond: Tensor) -> Tensor:
@@ -108,6 +135,70 @@ def orthogonal(difference: Tensor, cond: Tensor) -> Tensor:
     dims = tuple(range(1, cond.ndim))
     along, norm = (difference * cond).sum(dims, keepdim=True), (cond * cond).sum(dims, keepdim=True)
     return difference - torch.where(norm > 0, along / norm, 0) * cond
+
+
+APG_CAP = 15 / 256
+"""The most that the root mean square of a difference may be: as a norm 15 in SDXL's latents of 4 x 128 x 128."""
+APG_MOMENTUM = -0.5
+"""beta: how much of what came before is added to a difference; below 0, so that what all steps share is damped."""
+
+
+def apg(difference: Tensor, cond: Tensor) -> Tensor:
+    """`difference` times min(1, r / its norm), then its orthogonal part, per sample (APG, arXiv 2410.02416)."""
+    dims = tuple(range(1, cond.ndim))
+    size = difference.square().mean(dims, keepdim=True).sqrt()
+    return orthogonal(difference * torch.where(size > APG_CAP, APG_CAP / size, 1), cond)
+
+
+class Momentum:
+    """APG's momentum of one group in one sampling: difference + beta times the same at the noise level before.
+
+    Each noise level counts once, however often a sampler evaluates there: only what came at higher noise is added, the
+    nearest level's. A sampler that goes back to more noise so goes on from what came before that. `LEVELS` levels are
+    kept (beta^4 is 0.06); one that goes back further starts anew.
+    """
+
+    LEVELS = 4
+
+    def __init__(self) -> None:
+        self._sums: deque[tuple[float, Tensor]] = deque(maxlen=self.LEVELS)
+
+    def add(self, difference: Tensor, sigma: float) -> Tensor:
+        """The sum at the noise level `sigma`, which is kept."""
+        while self._sums and self._sums[-1][0] <= sigma:
+            self._sums.pop()
+        total = difference + APG_MOMENTUM * self._sums[-1][1] if self._sums else difference
+        self._sums.append((sigma, total.detach()))
+        return total
+
+
+LOW_WEIGHT, HIGH_WEIGHT = 0.5, 1.0
+"""Of coarse and fine structure, relative to the scale."""
+BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
+
+
+def frequency(difference: Tensor, cond: Tensor) -> Tensor:
+    """`difference` with its low frequencies at `LOW_WEIGHT`, the rest at `HIGH_WEIGHT` (as FDG, arXiv 2506.19713).
+
+    Low is what a binomial filter of 5 x 5 latent pixels leaves, the edge repeated: the first level of a Laplacian pyramid,
+    not subsampled, of each frame of a video.
+    """
+    low = _low(difference)
+    return LOW_WEIGHT * low + HIGH_WEIGHT * (difference - low)
+
+
+def _low(x: Tensor) -> Tensor:
+    line = x.new_tensor(BINOMIAL)
+    planes = functional.pad(x.reshape(-1, 1, *x.shape[-2:]), (2, 2, 2, 2), mode="replicate")
+    return functional.conv2d(planes, torch.outer(line, line)[None, None]).reshape(x.shape)
+
+
+_MIXED: dict[Mix, Callable[[Tensor, Tensor], Tensor]] = {
+    "add": add,
+    "orthogonal": orthogonal,
+    "apg": apg,
+    "frequency": frequency,
+}
 
 
 def rescale(result: Tensor, cond: Tensor, amount: float) -> Tensor:

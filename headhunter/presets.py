@@ -282,11 +282,11 @@ def _no_constant(name: str) -> None:
 
 
 def _group_data(group: Group) -> dict[str, Any]:
-    data: dict[str, Any] = {key: getattr(group, key) for key in Group.__dataclass_fields__ if key != "temperature"}
+    """Without what says nothing: older readers do not know an end scale."""
+    data: dict[str, Any] = {key: getattr(group, key) for key in Group.__dataclass_fields__}
     data["window"] = list(group.window)
-    if group.perturbation == "temperature":
-        data["temperature"] = group.temperature
-    return data
+    silent = {"temperature": group.perturbation != "temperature", "end_scale": group.end_scale == 1}
+    return {key: value for key, value in data.items() if not silent.get(key)}
 
 
 def _text(data: Mapping[str, Any], name: str, limit: int) -> str:

@@ -4,7 +4,7 @@ import logging
 
 from comfy_api.v0_0_2 import io
 
-from ..headhunter.guidance import MIXES, Group
+from ..headhunter.guidance import END_SCALE_RANGE, MIXES, Group
 from ..headhunter.heads import HeadTextError, format_heads, parse, parse_items
 from ..headhunter.host.guidance.groups import add_group
 from ..headhunter.host.models import grid_of
@@ -72,7 +72,9 @@ class HeadHunterSoftPAG(io.ComfyNode):
                 ),
                 inputs.perturbation(
                     "What a head's attention is pulled towards. identity: each token sees itself (SoftPAG). uniform: all tokens "
-                    "alike. mean_query: every token asks the mean question. temperature: attention made flatter or sharper."
+                    "alike. mean_query: every token asks the mean question. temperature: attention made flatter or sharper. "
+                    "self_and_text: picture tokens see the text and themselves. shuffle: every token asks another's question. "
+                    "zero: the head gives nothing."
                 ),
                 inputs.temperature(
                     "Used by the perturbation temperature alone: above 1 flattens the head's attention, below 1 sharpens it."
@@ -81,7 +83,19 @@ class HeadHunterSoftPAG(io.ComfyNode):
                     "mix",
                     options=list(MIXES),
                     default="add",
-                    tooltip="add: the paper's sum. orthogonal: leaves out the part of the guidance that only raises contrast and saturation.",
+                    tooltip="add: the paper's sum. orthogonal: leaves out the part of the guidance that only raises contrast and "
+                    "saturation. apg: that, with a cap and a damping of what all steps share, for high scales. frequency: half of "
+                    "the guidance on coarse structure, all of it on detail.",
+                ),
+                io.Float.Input(
+                    "end_scale",
+                    default=1.0,
+                    min=END_SCALE_RANGE[0],
+                    max=END_SCALE_RANGE[1],
+                    step=0.05,
+                    optional=True,
+                    tooltip="What scale is multiplied by at the end of the window; in between it changes evenly. 1: it stays as it "
+                    "is. 0: it fades out.",
                 ),
             ],
             outputs=[
@@ -114,6 +128,7 @@ class HeadHunterSoftPAG(io.ComfyNode):
         perturbation: str = "identity",
         temperature: float = 2.0,
         mix: str = "add",
+        end_scale: float = 1.0,
     ) -> io.NodeOutput:
         grid = grid_of(model)
         chosen = parse(heads, grid)
@@ -127,6 +142,7 @@ class HeadHunterSoftPAG(io.ComfyNode):
             perturbation=perturbation,  # type: ignore[arg-type]
             temperature=temperature,
             mix=mix,  # type: ignore[arg-type]
+            end_scale=end_scale,
         )
         reason = group.does_nothing(chosen)
         if reason:

@@ -19,13 +19,18 @@ import torch
 
 @dataclass
 class Perturbed:
-    """What one perturbed pass does: u of (layer, head), and A' of these rows (None: all that the family perturbs)."""
+    """What one perturbed pass does: u of (layer, head), A' of these rows (None: all that the family perturbs), the rest as
+    SoftPAG says it.
+    """
 
     u: dict[tuple[int, int], float]
     scale: float
     kind: str = "identity"
     tau: float = 2.0
     rows: slice | None = None
+    mix: str = "add"
+    end_scale: float = 1.0
+    window: tuple[float, float] = (0.0, 1.0)
 
 
 def added_to_logits(mask: torch.Tensor) -> torch.Tensor:
@@ -35,6 +40,13 @@ def added_to_logits(mask: torch.Tensor) -> torch.Tensor:
     if mask.ndim == 2:
         mask = mask[None]
     return (mask[:, None] if mask.ndim == 3 else mask).double()
+
+
+def shuffled(rows: int) -> list[int]:
+    """The row whose place each row takes: along one cycle through all of them, drawn with the seed 0."""
+    cycle = torch.randperm(rows, generator=torch.Generator().manual_seed(0)).tolist()
+    following = dict(zip(cycle, cycle[1:] + cycle[:1], strict=True))
+    return [following[row] for row in range(rows)]
 
 
 def attention_map_output(q, k, v, mask, layer: int | None, perturbed: Perturbed | None, rows: slice) -> torch.Tensor:
@@ -61,7 +73,21 @@ def attention_map_output(q, k, v, mask, layer: int | None, perturbed: Perturbed 
         elif perturbed.kind == "mean_query":
             mean = q[:, head, chosen].mean(1, keepdim=True)
             other = (mean @ k[:, head].transpose(-1, -2) / q.shape[-1] ** 0.5 + added).softmax(-1)
+        elif perturbed.kind == "self_and_text":  # `rows` are the picture's: between them the diagonal alone is left
+            cut = logits[:, head] + added
+            for row in chosen.tolist():
+                others = [column for column in (chosen + first).tolist() if column != row + first]
+                cut[:, row, others] = -torch.inf
+            other = cut.softmax(-1)
+        elif perturbed.kind == "shuffle":  # row i has the query of another row, so all of that row's logits
+            moved = logits[:, head].clone()
+            for row, source in zip(chosen.tolist(), chosen[shuffled(len(chosen))].tolist(), strict=True):
+                moved[:, row] = logits[:, head, source]
+            other = (moved + added).softmax(-1)
+        elif perturbed.kind == "zero":
+            other = 0 * weights[:, head]
         else:
+            assert perturbed.kind == "temperature"
             other = (logits[:, head] / perturbed.tau + added).softmax(-1)
         mixed = (1 - u) * weights[:, head] + u * other
         weights[:, head, chosen] = mixed[:, chosen]
@@ -101,6 +127,40 @@ def explicit_attention(family: tiny.Family, perturbed: Perturbed | None) -> Iter
     assert any(masks) is family.masked
 
 
+def percent_at(sigma: float, model_sampling) -> float:
+    """The percent of sampling at a noise level: between two neighbours on a fine grid of percents, by a straight line."""
+    percents = torch.linspace(0, 1, 4001, dtype=torch.float64).tolist()
+    sigmas = [float(model_sampling.percent_to_sigma(percent)) for percent in percents]
+    after = next(i for i, other in enumerate(sigmas) if other <= sigma)
+    if after <= 1:  # what comes first is no noise level of the model's
+        return percents[after]
+    part = (sigmas[after - 1] - sigma) / (sigmas[after - 1] - sigmas[after])
+    return percents[after - 1] + part * (percents[after] - percents[after - 1])
+
+
+def mixed(difference: torch.Tensor, cond: torch.Tensor, mix: str) -> torch.Tensor:
+    """A group's difference [B, C, ..., h, w] as it is added, before its scale: picture by picture, in float64."""
+    result = difference.double().clone()
+    for row, one in enumerate(result):
+        along = cond[row].double()
+        if mix == "apg":
+            most = 15 / 256 * one.numel() ** 0.5  # as a norm
+            one *= min(1.0, most / float(one.norm()))
+        if mix in ("apg", "orthogonal"):
+            one -= (one * along).sum() / (along * along).sum() * along
+        if mix == "frequency":
+            low, (height, width) = torch.zeros_like(one), one.shape[-2:]
+            line = [1, 4, 6, 4, 1]
+            for y in range(height):
+                for x in range(width):
+                    for i in range(5):
+                        for j in range(5):
+                            at = min(max(y + i - 2, 0), height - 1), min(max(x + j - 2, 0), width - 1)
+                            low[..., y, x] += line[i] * line[j] / 256 * one[..., at[0], at[1]]
+            result[row] = 0.5 * low + (one - low)
+    return result
+
+
 def sample(
     family: tiny.Family,
     model,
@@ -111,35 +171,55 @@ def sample(
     steps: int = 3,
     seed: int = 7,
     batch: int = 1,
+    heun: bool = False,
 ) -> torch.Tensor:
-    """Euler on the flow, x0 = uncond + cfg (cond - uncond) + sum of scale (cond - perturbed); gives the latent."""
+    """Euler or Heun on the flow, x0 = uncond + cfg (cond - uncond) + sum of scale (cond - perturbed); gives the latent."""
 
-    def euler(wrapped, x, sigmas, extra_args=None, callback=None, disable=None):
+    def solve(wrapped, x, sigmas, extra_args=None, callback=None, disable=None):
         guider = wrapped.inner_model
         options = {"transformer_options": dict(family.whole)}
 
-        def predict(cond, perturbed):
+        def predict(x, sigma, cond, perturbed):
             with explicit_attention(family, perturbed):
                 return comfy.samplers.calc_cond_batch(
                     guider.inner_model, [cond], x, sigma[None].expand(x.shape[0]), options
                 )[0]
 
-        for sigma, following in zip(sigmas[:-1], sigmas[1:], strict=True):
-            cond = predict(guider.conds["positive"], None)
+        def denoise(x, sigma, step):
+            """x0; `step`: how many noise levels came before."""
+            cond = predict(x, sigma, guider.conds["positive"], None)
             result = cond
             if cfg != 1:
-                uncond = predict(guider.conds["negative"], None)
+                uncond = predict(x, sigma, guider.conds["negative"], None)
                 result = uncond + cfg * (cond - uncond)
-            for perturbed in passes:
-                result = result + perturbed.scale * (cond - predict(guider.conds["positive"], perturbed))
-            x = x + (x - result) / sigma * (following - sigma)
+            percent = percent_at(float(sigma), sampling)
+            for number, perturbed in enumerate(passes):
+                difference = cond - predict(x, sigma, guider.conds["positive"], perturbed)
+                seen[number, step] = difference  # a level's last evaluation
+                if perturbed.mix == "apg":
+                    earlier = [(-0.5) ** (step - before) * seen[number, before] for before in range(step)]
+                    difference = difference + sum(earlier)
+                start, end = perturbed.window
+                scale = perturbed.scale * (1 + (perturbed.end_scale - 1) * (percent - start) / (end - start))
+                if start <= percent < end:
+                    result = result + scale * mixed(difference, cond, perturbed.mix)
+            return result
+
+        seen = {}
+        for step, (sigma, following) in enumerate(zip(sigmas[:-1], sigmas[1:], strict=True)):
+            slope = (x - denoise(x, sigma, step)) / sigma
+            if heun and following > 0:
+                ahead = x + slope * (following - sigma)
+                slope = (slope + (ahead - denoise(ahead, following, step + 1)) / following) / 2
+            x = x + slope * (following - sigma)
         return x
 
     image = family.latent(batch)
     noise = comfy.sample.prepare_noise(image, seed)
-    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", steps)
+    sampling = model.get_model_object("model_sampling")
+    sigmas = comfy.samplers.calculate_sigmas(sampling, "simple", steps)
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(positive, negative)
     guider.set_cfg(cfg)
     with torch.inference_mode():
-        return guider.sample(noise, image, comfy.samplers.KSAMPLER(euler), sigmas, disable_pbar=True, seed=seed)
+        return guider.sample(noise, image, comfy.samplers.KSAMPLER(solve), sigmas, disable_pbar=True, seed=seed)

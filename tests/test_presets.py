@@ -130,7 +130,7 @@ def test_a_preset_for_another_grid_is_refused_and_for_another_model_warned_about
 
 def test_save_and_apply_again_loses_nothing():
     model = HeadHunterSoftPAG.execute(
-        tiny.sd3(), "l1h2 L3H0-3", 2.5, 0.4, 0.1, 0.9, 0.2, "image", "temperature", 3.0, "orthogonal"
+        tiny.sd3(), "l1h2 L3H0-3", 2.5, 0.4, 0.1, 0.9, 0.2, "image", "temperature", 3.0, "apg", 0.25
     )[0]
     model = HeadHunterSoftPAG.execute(model, "*@0.25", -1.0)[0]
     text = HeadHunterSavePreset.execute(model, "round trip", "warm", "a note").args[0]

@@ -432,7 +432,9 @@ def test_a_working_guidance_does_not_warn(case, caplog):
     assert not [record for record in caplog.records if "HeadHunter" in record.message]
 
 
-@pytest.mark.parametrize("kind", ["identity", "uniform", "mean_query", "temperature"])
+@pytest.mark.parametrize(
+    "kind", ["identity", "uniform", "mean_query", "temperature", "self_and_text", "shuffle", "zero"]
+)
 def test_attention_masks_are_respected(flux, kind):
     """The arithmetic is test_oracle's; here a mask that hides a token is not the same as none."""
     mask = torch.zeros(1, 5 + 16, 5 + 16)

@@ -24,13 +24,13 @@ FLUX = ("UNETLoader", {"unet_name": "flux1-dev.safetensors"})
 ITEM = ".hh-menu [role=menuitem]"
 GROUP = {
     "heads": "L0H1, L5@-0.25", "scale": 7.25, "strength": 0.125, "window": [0.1, 0.65], "rescale": 0.333, "tokens": "image",
-    "perturbation": "temperature", "temperature": 1.5, "mix": "orthogonal",
+    "perturbation": "temperature", "temperature": 1.5, "mix": "apg", "end_scale": 0.25,
 }  # fmt: skip
 WRITTEN = {key: value for key, value in GROUP.items() if key != "window"} | {"start_percent": 0.1, "end_percent": 0.65}
 TWO = [GROUP, {"heads": "L7H0-3, L0H1", "scale": 2.0, "strength": 1.0}]
 SECOND = {
     "heads": "L0H1, L7H0-3", "scale": 2, "strength": 1, "start_percent": 0, "end_percent": 1, "rescale": 0, "tokens": "all",
-    "perturbation": "identity", "temperature": 2, "mix": "add",
+    "perturbation": "identity", "temperature": 2, "mix": "add", "end_scale": 1,
 }  # fmt: skip
 HTML = "<img src=x onerror=\"document.title='run'\"><b>bold</b>"
 

@@ -38,11 +38,13 @@ def test_a_family():
 
 
 def test_a_perturbation():
-    v = torch.randn(2, 5, 3, 4)
+    q, k, v = torch.randn(3, 2, 5, 3, 4)
     attention = (torch.eye(5) + torch.full((5, 5), 1 / 5)) / 2
     explicit = (attention @ v.transpose(1, 2)).transpose(1, 2)
-    rows = slice(1, 4)
-    assert torch.allclose(run("perturbation")["half_uniform"](v, rows), explicit[:, rows], atol=1e-6)
+    rows, heads = slice(1, 4), torch.tensor([2, 0])
+    names = run("perturbation")
+    call = names["Attention"](v[:, rows][:, :, heads], q, k, v, heads, rows, None, 2.0, None, None)
+    assert torch.allclose(names["OUTPUTS"]["half_uniform"](call), explicit[:, rows][:, :, heads], atol=1e-6)
 
 
 def test_a_scorer():

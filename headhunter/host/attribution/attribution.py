@@ -304,7 +304,8 @@ def _is_plain(model: ModelPatcher, group: Group) -> bool:
     """Whether the prediction is the formula above and nothing else, at every step."""
     hooks = ("sampler_cfg_function", "sampler_calc_cond_batch_function", POST_CFG)
     changed = any(model.model_options.get(hook) for hook in hooks)
-    return not changed and not group.windowed and group.mix == "add" and group.rescale == 0
+    plain = group.mix == "add" and group.rescale == 0 and group.end_scale == 1
+    return plain and not changed and not group.windowed
 
 
 def _in_conditional(model: ModelPatcher, entry: Entry) -> ModelPatcher:

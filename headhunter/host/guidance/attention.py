@@ -100,7 +100,7 @@ class JointAttention:
                 continue
             group = entry.group
             part = slice(index * batch, (index + 1) * batch)
-            rows = self.picture if group.tokens == "image" else slice(None)
+            rows = self.picture if group.picture_alone else slice(None)
             perturb(
                 result[part],
                 q[part],

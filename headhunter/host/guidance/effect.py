@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .attention import Entry, Witness
 from .blocks import Options
+from .course import percent_of
 
 SMALL = 0.01
 """A strength under this may be lost in a number format of 16 bits."""
@@ -103,7 +104,7 @@ class Effect:
         windows = ", ".join(f"{entry.group.window[0]:g} to {entry.group.window[1]:g}" for entry in waiting)
         if not self._steps or self._to_sigma is None:
             return f"no step of this sampling lies in the window {windows}, so it was not guided there."
-        percents = [_percent(sigma, self._to_sigma) for sigma in self._steps]
+        percents = [percent_of(sigma, self._to_sigma) for sigma in self._steps]
         return (
             f"no step of this sampling lies in the window {windows}, so it was not guided there: its {len(percents)} "
             f"steps lie at {percents[0]:.2f} to {percents[-1]:.2f}. Widen the window, or sample more steps or from an earlier one."
@@ -131,12 +132,3 @@ def limited(cond: dict[str, Any]) -> bool:
 def _larger(known: Tensor | None, values: Tensor) -> Tensor:
     largest = values.abs().amax()
     return largest if known is None else torch.maximum(known, largest)
-
-
-def _percent(sigma: float, to_sigma: Callable[[float], float]) -> float:
-    """The percent of sampling at a sigma, by bisection of its inverse."""
-    low, high = 0.0, 1.0
-    for _ in range(30):
-        middle = (low + high) / 2
-        low, high = (middle, high) if to_sigma(middle) > sigma else (low, middle)
-    return (low + high) / 2

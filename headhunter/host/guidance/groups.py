@@ -46,7 +46,8 @@ class HeadGuidance:
             run.end_step()
             return args["denoised"]
         cond, differences = run.differences(args, active)
-        result = guide(args["denoised"], cond, [entry.group for entry in active], differences)
+        differences, scales = run.course.at(args["model"], args["sigma"], active, differences)
+        result = guide(args["denoised"], cond, [entry.group for entry in active], differences, scales)
         run.effect.mixed(args["denoised"], result)
         return result
 

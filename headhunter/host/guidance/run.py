@@ -15,6 +15,7 @@ from torch import Tensor
 from ...guidance import Group
 from .attention import Entry
 from .blocks import Architecture, Options
+from .course import Course
 from .effect import Effect, applies, limited
 from .perturbed_pass import perturbed_options
 from .prefix import Prefix, Recording, reusable
@@ -37,13 +38,15 @@ class Run:
     """What one sampling remembers: the last differences, whether anything had an effect, and what ran in this step.
 
     ran: the conds whose forwards ran, where a cache could have skipped them. starts: the layers at which perturbed passes
-    of this step may start (prefix reuse). prefixes: what the conditional pass had there, by cond, then by layer.
+    of this step may start (prefix reuse). prefixes: what the conditional pass had there, by cond, then by layer. course:
+    what changes from step to step.
     """
 
     def __init__(self, live: Sequence[Entry], architecture: Architecture, guider: comfy.samplers.CFGGuider | None):
         self.live = live
         self.architecture = architecture
         self.guider = guider
+        self.course = Course()
         self.ran: set[uuid.UUID] = set()
         self.prefixes: Prefixes = {}
         self.starts: list[int] = []
