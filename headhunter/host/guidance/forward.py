@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
@@ -29,13 +29,13 @@ class AttentionMismatch(RuntimeError):
 class Forward:
     """One forward, in which some chunks of the batch may have perturbed heads.
 
-    architecture: the model's. recording, steering: what it is to record, and what moves its heads, or None. prefix: what it
-    starts from, or None. chunks: for each chunk of the batch, which prediction it is. picture: tokens of the latent.
-    network: the transformer. text: how many text tokens its blocks told of. ran: hooked layers whose blocks ran.
+    architecture: the model's. recordings: what it is to record, by layer. steering: what moves its heads, or None. prefix:
+    what it starts from, or None. chunks: for each chunk of the batch, which prediction it is. picture: tokens of the
+    latent. network: the transformer. text: how many text tokens its blocks told of. ran: hooked layers whose blocks ran.
     """
 
     architecture: Architecture
-    recording: Recording | None = None
+    recordings: Mapping[int, Recording] = field(default_factory=dict)
     steering: Steering | None = None
     prefix: Prefix | None = None
     chunks: Sequence[int] = ()

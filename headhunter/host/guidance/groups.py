@@ -159,7 +159,7 @@ def _record_prefixes(guidance: HeadGuidance, run: Run, model_options: Options) -
         replaced[key] = Probe(replaced.get(key), run.ran)
     if architecture.family.indexed:
         return
-    for layer in {entry.strengths.layers[0] for entry in run.live if entry.strengths.layers[0]}:
+    for layer in {entry.strengths.first for entry in run.live} - {0}:
         key = architecture.key(layer)
         replaced[key] = Recorder(replaced.get(key), layer, architecture.streams)
     carry_out(architecture, transformer_options)
@@ -186,24 +186,24 @@ def _record(
 ) -> Tensor:
     """APPLY_MODEL wrapper of all forwards of a sampling: what of it is recorded, and what moves its heads.
 
-    Recorded is what the conditional pass has where the perturbed pass will start; not with a ControlNet, which adds to the
+    Recorded is what the conditional pass has where perturbed passes will start; not with a ControlNet, which adds to the
     blocks from outside of them.
     """
     options: Options = transformer_options or {}
-    recording = None if control is not None else run.recording(options)
+    recordings = {} if control is not None else run.recordings(options)
     if not run.guides:
         return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
     options = same_backend(options)
-    forward = Forward(run.architecture, recording=recording, steering=run.steered.of(options))
+    forward = Forward(run.architecture, recordings=recordings, steering=run.steered.of(options))
     options[FORWARD] = forward
     if forward.steering is not None:
-        network = bare(executor.class_obj.diffusion_model)
-        forward.see(network, x)
+        forward.see(bare(executor.class_obj.diffusion_model), x)
         if run.architecture.family.indexed:
             length = run.architecture.family.joint_length(forward.picture, c_crossattn, kwargs)
             options = steered_by_index(options, forward.steering, length, forward.picture)
     result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
     forward.check(forward.steering.layers if forward.steering else ())
-    if recording is not None:
-        run.prefixes |= recording.prefixes(options["uuids"])
+    for layer, recording in recordings.items():
+        for cond, prefix in recording.prefixes(options["uuids"]).items():
+            run.prefixes.setdefault(cond, {})[layer] = prefix
     return result

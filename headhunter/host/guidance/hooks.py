@@ -36,8 +36,8 @@ class Recorder(BlockHook):
 
     def __call__(self, args: Args, extra: Args) -> dict[str, Tensor]:
         forward = forward_of(args)
-        recording = forward.recording if forward is not None else None
-        if recording is not None and recording.layer == self.layer:
+        recording = forward.recordings.get(self.layer) if forward is not None else None
+        if recording is not None:
             recording.take(args, self.streams)
         return super().__call__(args, extra)
 
