@@ -3,7 +3,7 @@
  * tests/data/preset_cases.json drives both.
  *
  * @typedef {{heads: string, scale: number, strength: number, window: [number, number], rescale: number, tokens: string,
- *   perturbation: string, temperature: number, mix: string, end_scale: number}} Group
+ *   perturbation: string, temperature: number, mix: string, end_scale: number, method: string, limit: number}} Group
  * @typedef {{name: string, model: string, layers: number, heads: number, groups: Group[], checkpoint: string, style: string,
  *   source: string, note: string, study: object|null, data: any}} Preset  `data`: as it was read, unknown fields and all
  * @typedef {import("./grid.js").Grid} Grid
@@ -20,16 +20,18 @@ const MAX_HEAD_TEXT = 100_000; // characters, in all groups together
 const MAX_FILE_NAME = 200; // bytes; most disks hold 255
 const MAX_SIDE = 4096;
 const TEXT_LIMITS = { name: 200, model: 100, checkpoint: 1000, style: 2000, source: 2000, note: 20000 };
-const RANGES = { scale: [-20, 100], strength: [0, 1], rescale: [0, 1], temperature: [0.01, 100], end_scale: [0, 10] };
+const RANGES = { scale: [-20, 100], strength: [0, 1], rescale: [0, 1], temperature: [0.01, 100], end_scale: [0, 10], limit: [0, 100] };
 /** @type {Record<string, string[]>} */
 const CHOICES = {
   tokens: ["all", "image"],
   perturbation: ["identity", "uniform", "mean_query", "temperature", "self_and_text", "shuffle", "zero"],
   mix: ["add", "orthogonal", "apg", "frequency"],
+  method: ["extra pass", "in attention"],
 };
 /** @type {Omit<Group, "heads">} */
 const DEFAULTS = {
   scale: 3, strength: 0.5, window: [0, 1], rescale: 0, tokens: "all", perturbation: "identity", temperature: 2, mix: "add", end_scale: 1,
+  method: "extra pass", limit: 0,
 };
 const SOURCE = "HeadHunter for ComfyUI";
 
@@ -113,8 +115,11 @@ export function presetOf(group, grid, { name, style = "", note = "" }) {
   if (!strip(name)) throw new PresetError("a preset needs a name");
   const heads = format(parse(group.heads, grid), grid);
   if (!heads) throw new PresetError("there are no heads to save");
-  const { temperature, end_scale, ...rest } = { ...DEFAULTS, ...group, heads };
-  const telling = { ...(rest.perturbation === "temperature" && { temperature }), ...(end_scale !== 1 && { end_scale }) };
+  const { temperature, end_scale, method, limit, ...rest } = { ...DEFAULTS, ...group, heads };
+  const telling = {
+    ...(rest.perturbation === "temperature" && { temperature }), ...(end_scale !== 1 && { end_scale }),
+    ...(method !== DEFAULTS.method && { method }), ...(limit && { limit }),
+  };
   return parsePreset(JSON.stringify({
     format: FORMAT,
     name: strip(name),
@@ -215,6 +220,9 @@ function readGroup(value, where, layers, heads) {
   for (const [name, allowed] of Object.entries(CHOICES))
     if (!allowed.includes(group[name]))
       throw new PresetError(`${where}: ${name} is ${shown(group[name])}; it must be one of ${allowed.join(", ")}`);
+  for (const [name, alone] of Object.entries({ rescale: 0, mix: "add" }))
+    if (group.method === "in attention" && group[name] !== alone)
+      throw new PresetError(`${where}: ${name} belongs to the method extra pass; with in attention set it to ${alone}`);
   if (typeof group.heads !== "string")
     throw new PresetError(`${where}: heads is ${shown(group.heads)}; it must be head text, such as L11H15`);
   const [start, end] = window;
