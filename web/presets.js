@@ -23,9 +23,8 @@ const TEXT_LIMITS = { name: 200, model: 100, checkpoint: 1000, style: 2000, sour
 const RANGES = { scale: [-20, 100], strength: [0, 1], rescale: [0, 1], temperature: [0.01, 100], end_scale: [0, 10], limit: [0, 100] };
 /** @type {Record<string, string[]>} */
 const CHOICES = {
-  tokens: ["all", "image"],
+  tokens: ["all", "image"], mix: ["add", "orthogonal", "apg", "frequency"],
   perturbation: ["identity", "uniform", "mean_query", "temperature", "self_and_text", "shuffle", "zero"],
-  mix: ["add", "orthogonal", "apg", "frequency"],
   method: ["extra pass", "in attention"],
 };
 /** @type {Omit<Group, "heads">} */
