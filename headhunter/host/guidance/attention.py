@@ -29,6 +29,20 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Steering:
+    """What moves heads in one forward: the groups with their w / c, and which chunks of the batch are conditional."""
+
+    entries: Sequence[tuple[Entry, float]]
+    chunks: Sequence[bool]
+    witness: Witness
+
+    @property
+    def layers(self) -> list[int]:
+        """Those with a head that is moved."""
+        return sorted({layer for entry, _ in self.entries for layer in entry.strengths.layers})
+
+
+@dataclass(frozen=True)
 class Attend:
     """How one attention call was made: the backend (or an earlier override), and the settings besides its tensors."""
 

@@ -6,17 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..models import bare
+from .attention import Steering
 from .blocks import Architecture, Args, Options
 from .prefix import Prefix, Recording
-
-if TYPE_CHECKING:
-    from .steering import Steering
 
 KEY = "headhunter"
 

@@ -108,9 +108,9 @@ class Run:
         originals = [cond["uuid"] for cond in perturbed] * len(entries)
         derived = [cond["uuid"] for group in conds[len(plain) :] for cond in group or ()]
         self.steered.positives.update(derived)
-        known = {own: (prefixes or {}).get(other) for own, other in zip(derived, originals, strict=True)}
-        found = {own: prefix for own, prefix in known.items() if prefix is not None}
-        options = perturbed_options(options, slots, self.architecture, self.effect.witness, found)
+        recorded = prefixes or {}
+        by_copy = {copy: recorded[cond] for copy, cond in zip(derived, originals, strict=True) if cond in recorded}
+        options = perturbed_options(options, slots, self.architecture, self.effect.witness, by_copy)
         return comfy.samplers.calc_cond_batch(model, conds, x, sigma, options)
 
     def _evaluate_planned(
@@ -130,13 +130,13 @@ class Run:
         """
         recorded = {layer for cond in positive for layer in prefixes.get(cond["uuid"], ())}
         starts = {entry: max((at for at in recorded if at <= entry.strengths.first), default=0) for entry in active}
-        found: dict[Entry, Tensor] = {}
+        by_entry: dict[Entry, Tensor] = {}
         for start in sorted(set(starts.values())):
             entries = [entry for entry in active if starts[entry] == start]
             at_start = {cond: layers[start] for cond, layers in prefixes.items() if start in layers}
             predictions = self.evaluate(model, [], positive, entries, x, sigma, options, at_start)
-            found |= dict(zip(entries, predictions, strict=True))
-        return [found[entry] for entry in active]
+            by_entry |= dict(zip(entries, predictions, strict=True))
+        return [by_entry[entry] for entry in active]
 
     def evaluate_together(self, args: dict[str, Any]) -> list[Tensor]:
         """The host's own conds and all active groups in one evaluation; the groups' part is kept for `differences`."""

@@ -7,7 +7,6 @@ that to first order the guided prediction is what the extra pass gives.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -22,6 +21,7 @@ from .attention import (
     IndexedAttention,
     JointCall,
     PerturbedAttention,
+    Steering,
     Witness,
     attend_to,
     rows_of,
@@ -29,20 +29,6 @@ from .attention import (
 from .blocks import Architecture, Args, BlockHook, Options, replacements
 from .forward import check_calls, forward_of, joint_sequence, with_override
 from .hooks import TextRecorder
-
-
-@dataclass(frozen=True)
-class Steering:
-    """What moves heads in one forward: the groups with their w / c, and which chunks of the batch are conditional."""
-
-    entries: Sequence[tuple[Entry, float]]
-    chunks: Sequence[bool]
-    witness: Witness
-
-    @property
-    def layers(self) -> list[int]:
-        """Those with a head that is moved."""
-        return sorted({layer for entry, _ in self.entries for layer in entry.strengths.layers})
 
 
 class Steered:
