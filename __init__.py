@@ -9,7 +9,7 @@ import sys
 NEEDED = (0, 3, 64)
 
 
-def _found() -> str | None:
+def _lacks() -> str | None:
     """What is wrong with the ComfyUI around this pack, None if it will do."""
     try:
         from comfyui_version import __version__ as version
@@ -57,7 +57,7 @@ def _unserved() -> str | None:
     return None if re.fullmatch(r"[A-Za-z0-9._~-]+", folder) else folder
 
 
-_problem = _found()
+_problem = _lacks()
 if _problem is None:
     WEB_DIRECTORY = "./web"
 

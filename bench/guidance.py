@@ -11,7 +11,7 @@ import baselines
 from floor import matrix_rate, operations
 from headhunter_pack.headhunter.grid import Grid
 from headhunter_pack.headhunter.heads import Head
-from headhunter_pack.headhunter.host.guidance.blocks import block_key
+from headhunter_pack.headhunter.host.guidance.blocks import Architecture
 from headhunter_pack.headhunter.host.models import grid_of
 from memory import peak_bytes
 from steps import sampling, step_seconds
@@ -39,7 +39,7 @@ def measure(subject: Subject, rounds: int, steps: int, say: Callable[[str], None
         "SoftPAG on every head": (baselines.ours(model, "*"), 1.0),
         "core SkipLayerGuidanceDiT, layer L/2": (baselines.skip_layer(model, [middle], doubles(grid)), 1.0),
         "a further pass": (baselines.extra_pass(model), 1.0),
-        "attention maps, layer L/2": (baselines.attention_maps(model, block_key(grid, middle)), 1.0),
+        "attention maps, layer L/2": (baselines.attention_maps(model, Architecture.of(model).key(middle)), 1.0),
     }
     times = side_by_side(
         {

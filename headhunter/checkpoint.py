@@ -55,10 +55,10 @@ def _raw_header(path: Path) -> bytes:
 
 def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """An object whose names are all different, as safetensors wants them; of two that are alike neither can be believed."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    by_name = dict(pairs)
+    if len(by_name) < len(pairs):
         raise ValueError("a name twice")
-    return found
+    return by_name
 
 
 def _shape(value: object) -> tuple[int, ...]:

@@ -23,11 +23,14 @@ from .perturbation import PERTURBATIONS, Perturbation
 
 Tokens = Literal["all", "image"]
 Mix = Literal["add", "orthogonal", "apg", "frequency"]
+Method = Literal["extra pass", "in attention"]
+METHODS: tuple[Method, ...] = get_args(Method)
 TOKENS: tuple[Tokens, ...] = get_args(Tokens)
 MIXES: tuple[Mix, ...] = get_args(Mix)
 
 SCALE_RANGE = (-20.0, 100.0)
 END_SCALE_RANGE = (0.0, 10.0)
+LIMIT_RANGE = (0.0, 100.0)
 TEMPERATURE_RANGE = (0.01, 100.0)
 
 
@@ -37,7 +40,8 @@ class Group:
 
     heads: head text. scale: w, -20..100. strength: u, 0..1. window: start and end of sampling, 0..1. rescale: 0..1.
     temperature: tau, 0.01..100, used by that perturbation alone. end_scale: what the scale is multiplied by at the window's
-    end, 0..10. ValueError names the field and what is allowed.
+    end, 0..10. method: an extra pass, or in attention (no further pass). limit: how many times its own length a token's
+    output may become in one head in attention, 0 for no limit. ValueError names the field and what is allowed.
     """
 
     heads: str
@@ -50,6 +54,8 @@ class Group:
     temperature: float = 2.0
     mix: Mix = "add"
     end_scale: float = 1.0
+    method: Method = "extra pass"
+    limit: float = 0.0
 
     def __post_init__(self) -> None:
         ranges = {
@@ -58,14 +64,18 @@ class Group:
             "rescale": (0.0, 1.0),
             "temperature": TEMPERATURE_RANGE,
             "end_scale": END_SCALE_RANGE,
+            "limit": LIMIT_RANGE,
         }
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
             if not _is_number(value) or not low <= value <= high:
                 raise ValueError(f"{name} is {value!r}; it must be a number from {low:g} to {high:g}")
-        for name, allowed in {"tokens": TOKENS, "perturbation": PERTURBATIONS, "mix": MIXES}.items():
+        for name, allowed in {"tokens": TOKENS, "perturbation": PERTURBATIONS, "mix": MIXES, "method": METHODS}.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}")
+        for name, alone in {"rescale": 0, "mix": "add"}.items():
+            if self.in_attention and getattr(self, name) != alone:
+                raise ValueError(f"{name} belongs to the method extra pass; with in attention set it to {alone}")
         if not isinstance(self.heads, str):
             raise ValueError(f"heads is {self.heads!r}; it must be head text, such as L11H15")
         window = self.window
@@ -90,6 +100,11 @@ class Group:
         if self.window[0] == self.window[1]:
             return f"its window {self.window[0]:g} to {self.window[1]:g} is empty: raise end_percent"
         return ""
+
+    @property
+    def in_attention(self) -> bool:
+        """Whether its heads are moved inside the conditional pass, at no further pass."""
+        return self.method == "in attention"
 
     @property
     def windowed(self) -> bool:

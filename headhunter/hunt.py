@@ -101,12 +101,7 @@ def hunt(
         raise ValueError("the pool has no head that is not in the set already")
     result = Hunt(start, remaining)
     try:
-        result.baseline = measure(evaluate, [HeadSet()], every)[0]
-        broken = [pair for pair, score in zip(every, result.baseline.scores, strict=True) if not math.isfinite(score)]
-        if broken:
-            raise ValueError(
-                f"the unguided picture of pair {broken[0]} has no score: look at it, or take this pair out"
-            )
+        result.baseline = _baseline(evaluate, every)
         result.before = measure(evaluate, [start], every)[0] if start else result.baseline
         on_round(result)
         last = result.before
@@ -114,15 +109,9 @@ def hunt(
             if not remaining:
                 break
             task = Task(evaluate, result.selected, remaining, every, heads_per_round, attribute)
-            outcome = strategy.measure(task)
-            best = tuple(rank(outcome.measured)[:heads_per_round])
-            remaining = remaining - HeadSet(best)
-            joint = outcome.measured[best[0]]
-            if len(best) > 1:
-                joint = task.measure_together(best)
-            predicted = {head: measured.mean for head, measured in outcome.predicted.items()}
-            result.rounds.append(Round(number, outcome.measured, best, joint, joint.minus(last), predicted))
-            last = joint
+            result.rounds.append(_round(number, strategy, task, last))
+            remaining = remaining - HeadSet(result.rounds[-1].chosen)
+            last = result.rounds[-1].joint
             on_round(result)
         signed = strategy.signed(result.rounds[0].attributions, result.pool, start, strength)
         if signed:
@@ -131,3 +120,21 @@ def hunt(
     except Stopped as reason:
         result.stopped = str(reason)
     return result
+
+
+def _baseline(evaluate: Evaluate, pairs: list[int]) -> Measured:
+    """The unguided pictures. ValueError where one has no score: nothing could be compared with it."""
+    baseline = measure(evaluate, [HeadSet()], pairs)[0]
+    broken = [pair for pair, score in zip(pairs, baseline.scores, strict=True) if not math.isfinite(score)]
+    if broken:
+        raise ValueError(f"the unguided picture of pair {broken[0]} has no score: look at it, or take this pair out")
+    return baseline
+
+
+def _round(number: int, strategy: Strategy, task: Task, last: Measured) -> Round:
+    """Measure, and choose the best k. `last`: the set so far."""
+    outcome = strategy.measure(task)
+    best = rank(outcome.measured)[: task.k]
+    joint = task.measure_together(best) if len(best) > 1 else outcome.measured[best[0]]
+    predicted = {head: measured.mean for head, measured in outcome.predicted.items()}
+    return Round(number, outcome.measured, tuple(best), joint, joint.minus(last), predicted)

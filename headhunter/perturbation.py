@@ -218,3 +218,34 @@ def perturb(
     other = OUTPUTS[kind](Attention(own, q, k, v, heads, rows, attend, temperature, qk_scale, mask))
     weight = strengths[:, None, :, None].to(own.dtype)
     target.index_copy_(2, heads, torch.lerp(own, other.to(own.dtype).expand_as(own), weight.expand_as(own)))
+
+
+def steer(
+    out: Tensor,
+    before: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    heads: Tensor,
+    amounts: Tensor,
+    rows: slice,
+    kind: Perturbation,
+    attend: Attend,
+    temperature: float = 2.0,
+    qk_scale: float | None = None,
+    mask: Tensor | None = None,
+    limit: float = 0.0,
+) -> None:
+    """Add a (h - h') to `out` [B, L, H, D] in place, on some heads and query rows; h is their output in `before`.
+
+    `amounts` [B or 1, n]: a, which is w u / c. `limit`: how many times its own length a token's output may become in one
+    head (as NAG caps it, arXiv 2505.21179), 0 for no limit. The rest as in `perturb`.
+    """
+    own = before[:, rows].index_select(2, heads)
+    other = OUTPUTS[kind](Attention(own, q, k, v, heads, rows, attend, temperature, qk_scale, mask))
+    added = amounts[:, None, :, None].to(own.dtype) * (own - other.to(own.dtype))
+    if limit:
+        length, moved = own.norm(dim=-1, keepdim=True), own + added
+        grown = moved.norm(dim=-1, keepdim=True)
+        added = torch.where(grown > limit * length, moved * (limit * length / grown) - own, added)
+    out[:, rows].index_add_(2, heads, added)

@@ -19,6 +19,7 @@ from typing import Any
 from .grid import Grid
 from .guidance import SCALE_RANGE, Group
 from .heads import MAX_TEXT, HeadTextError, canonical, parse_items
+from .names import file_stem
 
 FORMAT = "headhunter-preset/1"
 MAX_BYTES = 2**18
@@ -27,7 +28,6 @@ MAX_HEAD_TEXT = MAX_TEXT
 MAX_SIDE = 4096
 MAX_DEPTH = 64
 MAX_WHOLE = 2**53 - 1
-MAX_FILE_NAME = 200  # bytes; most disks hold 255
 _TEXT_LIMITS = {"name": 200, "model": 100, "checkpoint": 1_000, "style": 2_000, "source": 2_000, "note": 20_000}
 _GROUP_KEYS = frozenset(Group.__dataclass_fields__)
 _WHITE = re.compile(r"[\s\ufeff]*")  # what either language takes for white space
@@ -188,7 +188,7 @@ def preset_of(groups: tuple[Group, ...], grid: Grid, name: str, style: str = "",
 def saved_text(preset: Preset) -> str:
     """A preset's JSON text, proved by reading it. PresetError names the field that could not be read back."""
     text = format_preset(preset)
-    if parse_preset(text).groups != preset.groups:
+    if parse_preset(text).groups != tuple(map(_told, preset.groups)):
         raise PresetError("its groups would be read back as others")
     if len(text.encode()) > MAX_BYTES:
         raise PresetError(f"over {MAX_BYTES} bytes, the most that is read")
@@ -212,12 +212,9 @@ def write_preset(path: Path, preset: Preset) -> None:
 
 def file_name(name: str) -> str:
     """A preset's file name: its name with what no file system likes replaced. PresetError where nothing is left."""
-    stem = re.sub(r"[^\w\-. ]+", "_", name, flags=re.UNICODE).strip(" ._")[:100]
-    stem = stem.encode("utf-8", "ignore")[:MAX_FILE_NAME].decode("utf-8", "ignore")
+    stem = file_stem(name)
     if not stem:
         raise PresetError(f"{name[:100]!r} has no letters or digits to name a file by")
-    if re.fullmatch(r"(?i)con|prn|aux|nul|(com|lpt)[0-9\u00b9\u00b2\u00b3]", stem.split(".")[0].rstrip(" ")):
-        stem = f"{stem}_"
     return stem + ".json"
 
 
@@ -266,8 +263,8 @@ def _check_characters(data: object) -> None:
     try:
         json.dumps(data, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        found = ascii(error.object[error.start])
-        raise PresetError(f"it has half a character ({found}), which no file can hold") from None
+        half = ascii(error.object[error.start])
+        raise PresetError(f"it has half a character ({half}), which no file can hold") from None
 
 
 def _check_head_text(groups: list[object]) -> None:
@@ -278,15 +275,25 @@ def _check_head_text(groups: list[object]) -> None:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a number that JSON has")
 
 
 def _group_data(group: Group) -> dict[str, Any]:
-    """Without what says nothing: older readers do not know an end scale."""
+    """Without what says nothing: older readers do not know an end scale or a method."""
     data: dict[str, Any] = {key: getattr(group, key) for key in Group.__dataclass_fields__}
     data["window"] = list(group.window)
-    silent = {"temperature": group.perturbation != "temperature", "end_scale": group.end_scale == 1}
+    silent = {
+        "temperature": group.perturbation != "temperature",
+        "end_scale": group.end_scale == 1,
+        "method": not group.in_attention,
+        "limit": group.limit == 0,
+    }
     return {key: value for key, value in data.items() if not silent.get(key)}
+
+
+def _told(group: Group) -> Group:
+    """A group as its text tells it: a temperature that nothing uses is not written."""
+    return group if group.perturbation == "temperature" else replace(group, temperature=Group.temperature)
 
 
 def _text(data: Mapping[str, Any], name: str, limit: int) -> str:

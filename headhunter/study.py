@@ -305,7 +305,7 @@ def open_study(path: Path, identity: Mapping[str, Any]) -> Study:
             reason = "the file is write-protected"
     except OSError as error:
         reason = error.strerror or str(error)
-        if not path.is_file():
+        if not os.path.isfile(path):  # unlike Path.is_file, also False in a folder that may not be looked into
             raise _cannot_be_made(path, reason) from error
     try:
         if not reason and (not path.exists() or (path.is_file() and not path.stat().st_size)):
@@ -364,10 +364,10 @@ def read_study(path: Path) -> Study:
 def differences(known: Any, wanted: Any, name: str = "") -> list[str]:
     """The parts in which two identities differ, each with both values where they are short."""
     if isinstance(known, dict) and isinstance(wanted, dict):
-        found = []
+        parts = []
         for key in dict.fromkeys([*known, *wanted]):
-            found += differences(known.get(key), wanted.get(key), f"{name}.{key}" if name else str(key))
-        return found
+            parts += differences(known.get(key), wanted.get(key), f"{name}.{key}" if name else str(key))
+        return parts
     if known == wanted:
         return []
     values = [value if len(value) <= 40 else value[:37] + "..." for value in (json.dumps(known), json.dumps(wanted))]

@@ -101,8 +101,8 @@ def connect(path: Path, mode: str, timeout: float = LOCK_SECONDS) -> sqlite3.Con
             connection.execute(f"PRAGMA {pragma}")
         if _schema(connection) != _own_schema():
             raise Damaged("its tables are not a study's: it is another program's, or was changed")
-        found = query(connection, "SELECT value FROM study WHERE name = 'format'", (), (is_text,))
-        if [read_json(value) for (value,) in found] != [FORMAT]:
+        formats = query(connection, "SELECT value FROM study WHERE name = 'format'", (), (is_text,))
+        if [read_json(value) for (value,) in formats] != [FORMAT]:
             raise Damaged(f"its format is not {FORMAT}")
         return connection
     except UnicodeError:  # of SQLite's own message, which quotes the file
@@ -157,9 +157,9 @@ def misfit(value: Any, shape: Any, where: str) -> str:
         for name, inner in shape.items():
             key = name.removesuffix("?")
             if key in value or not name.endswith("?"):
-                found = misfit(value.get(key), inner, f"{where}.{key}")
-                if found:
-                    return found
+                place = misfit(value.get(key), inner, f"{where}.{key}")
+                if place:
+                    return place
         return ""
     if isinstance(shape, list):
         if not isinstance(value, list):

@@ -18,8 +18,8 @@ RETRY = 3600.0  # seconds before a failed installation is tried again
 def find(environ: Mapping[str, str] = os.environ) -> Path | None:
     """CHROMIUM_PATH, else the first known browser on PATH."""
     named = environ.get("CHROMIUM_PATH")
-    found = named or next(filter(None, (shutil.which(name, path=environ.get("PATH")) for name in NAMES)), None)
-    return Path(found) if found and os.access(found, os.X_OK) else None
+    program = named or next(filter(None, (shutil.which(name, path=environ.get("PATH")) for name in NAMES)), None)
+    return Path(program) if program and os.access(program, os.X_OK) else None
 
 
 def reason() -> str:

@@ -29,14 +29,14 @@ def newest(store: Path = STORE) -> Path:
     """
     store.mkdir(exist_ok=True)
     with only_one(store / "lock-frontend"):
-        found = sorted(store.glob("frontend-*"), key=_version)
-        if found and time.time() - found[-1].stat().st_mtime < FRESH:
-            return found[-1]
+        folders = sorted(store.glob("frontend-*"), key=_version)
+        if folders and time.time() - folders[-1].stat().st_mtime < FRESH:
+            return folders[-1]
         try:
             return _fetch(store)
         except (OSError, subprocess.SubprocessError) as error:
-            if found:
-                return found[-1]
+            if folders:
+                return folders[-1]
             raise OSError(f"the newest {PACKAGE} could not be fetched from PyPI: {_reason(error)}") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import tempfile
@@ -13,7 +14,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,16 @@ class Server:
             self._process.kill()
             self._process.wait()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The server does nothing at all while the block lasts, in whatever it is; not on Windows."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         """Ends the server: politely, then not. Safe to call twice."""
         if self._process and self._process.poll() is None:
@@ -227,12 +239,12 @@ class Server:
 
     def images(self, entry: dict[str, Any]) -> list[tuple[str, bytes]]:
         """Names and file contents of all pictures in a history entry, in the order of its nodes."""
-        found = []
+        pictures = []
         for output in entry["outputs"].values():
             for image in output.get("images", ()):
                 query = urllib.parse.urlencode({key: image[key] for key in ("filename", "subfolder", "type")})
-                found.append((image["filename"], self.get_bytes(f"/view?{query}")))
-        return found
+                pictures.append((image["filename"], self.get_bytes(f"/view?{query}")))
+        return pictures
 
 
 def _reasons(answer: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import chromium, environment, locate
 from .console import SetupError, failure, say
+from .fetch import fetch
 from .lock import only_one
 
 TOOLS = locate.ROOT / "hosting" / "requirements.txt"
@@ -79,7 +80,7 @@ def ensure_engine() -> Path:
 
 
 def _prepare(own: str | None, tools_file: Path | None, hold: int) -> Host:
-    comfyui = locate.present(os.environ) or locate.fetch(locate.STORE, hold)
+    comfyui = locate.present(os.environ) or fetch(locate.STORE, hold)
     if own:
         python = Path(own).expanduser().absolute()
         check_own(python, tools_file)

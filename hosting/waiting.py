@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(found: Callable[[], T], what: str, timeout: float = 120.0, between: float = 0.05) -> T:
+def until(look: Callable[[], T], what: str, timeout: float = 120.0, between: float = 0.05) -> T:
     """Asks again and again until the answer is true, and returns it.
 
     Raises:
@@ -17,7 +17,7 @@ def until(found: Callable[[], T], what: str, timeout: float = 120.0, between: fl
     """
     deadline = time.monotonic() + timeout
     while True:
-        answer = found()
+        answer = look()
         if answer:
             return answer
         if time.monotonic() > deadline:

@@ -9,7 +9,7 @@ import comfy.samplers
 from comfy_api.v0_0_2 import io
 
 from ..headhunter.families import supported
-from ..headhunter.guidance import SCALE_RANGE, TEMPERATURE_RANGE, TOKENS
+from ..headhunter.guidance import LIMIT_RANGE, METHODS, SCALE_RANGE, TEMPERATURE_RANGE, TOKENS
 from ..headhunter.perturbation import PERTURBATIONS
 
 SUPPORTED = supported()
@@ -78,3 +78,13 @@ def batch_size(tooltip: str) -> io.Int.Input:
 
 def study(tooltip: str) -> io.String.Input:
     return io.String.Input("study", default="", tooltip=tooltip)
+
+
+def method(tooltip: str = AS_IN_SOFT_PAG) -> io.Combo.Input:
+    options: list[str] = list(METHODS)
+    return io.Combo.Input("method", options=options, default=METHODS[0], optional=True, tooltip=tooltip)
+
+
+def limit(tooltip: str = AS_IN_SOFT_PAG) -> io.Float.Input:
+    low, high = LIMIT_RANGE
+    return io.Float.Input("limit", default=0.0, min=low, max=high, step=0.05, optional=True, tooltip=tooltip)

@@ -7,6 +7,7 @@ from comfy_api.v0_0_2 import io
 from ..headhunter.heads import Head, format_heads, parse
 from ..headhunter.host.guidance.groups import add_group, groups_of
 from ..headhunter.host.models import grid_of
+from ..headhunter.host.progress import tell
 from ..headhunter.host.server.shipped import SHIPPED, shipped_names
 from ..headhunter.host.server.userdata import save_preset
 from ..headhunter.presets import Preset, PresetError, format_preset, parse_preset, preset_of, read_preset
@@ -56,6 +57,7 @@ class HeadHunterPreset(io.ComfyNode):
                 io.Model.Output(display_name="model", tooltip="The model with the preset's guidance added."),
                 io.String.Output(display_name="heads", tooltip="All heads of the preset, as head text."),
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
@@ -66,12 +68,21 @@ class HeadHunterPreset(io.ComfyNode):
         if warning:
             logging.warning("HeadHunter: %s", warning)
         every: dict[Head, float | None] = {}
-        for group in chosen.amplified(amount):
+        idle = []
+        for number, group in enumerate(chosen.amplified(amount), start=1):
             heads = parse(group.heads, grid)
+            reason = group.does_nothing(heads)
+            if reason:
+                idle.append(f"group {number}: {reason}")
             every |= {
                 head: strength if every.get(head, strength) == strength else None for head, strength in heads.items()
             }
             model = add_group(model, group)
+        if idle:
+            logging.warning(
+                'HeadHunter: the preset "%s" leaves the picture unguided by %s.', chosen.name, "; ".join(idle)
+            )
+        tell(f"unguided by {'; '.join(idle)}" if idle else "", cls.hidden.unique_id if cls.hidden else None)
         heads = format_heads(every, grid)
         return io.NodeOutput(model, heads, ui=shown(grid, heads=heads))
 

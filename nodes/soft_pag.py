@@ -87,6 +87,21 @@ class HeadHunterSoftPAG(io.ComfyNode):
                     "saturation. apg: that, with a cap and a damping of what all steps share, for high scales. frequency: half of "
                     "the guidance on coarse structure, all of it on detail.",
                 ),
+                io.Boolean.Input(
+                    "enabled",
+                    default=True,
+                    optional=True,
+                    tooltip="Off: this node adds nothing, and the picture is the unguided one, bit for bit.",
+                ),
+                inputs.method(
+                    "extra pass: the paper's, one more model pass a step. in attention: the heads are moved inside the pass that is "
+                    "there, at no further cost; its own way of acting, close to the other at low strengths. It takes no rescale "
+                    "and no mix but add."
+                ),
+                inputs.limit(
+                    "In attention alone: how many times its own length a token's output may become in one head. 0: no limit; lower "
+                    "values tame high scales."
+                ),
                 io.Float.Input(
                     "end_scale",
                     default=1.0,
@@ -128,6 +143,9 @@ class HeadHunterSoftPAG(io.ComfyNode):
         perturbation: str = "identity",
         temperature: float = 2.0,
         mix: str = "add",
+        enabled: bool = True,
+        method: str = "extra pass",
+        limit: float = 0.0,
         end_scale: float = 1.0,
     ) -> io.NodeOutput:
         grid = grid_of(model)
@@ -143,9 +161,11 @@ class HeadHunterSoftPAG(io.ComfyNode):
             temperature=temperature,
             mix=mix,  # type: ignore[arg-type]
             end_scale=end_scale,
+            method=method,  # type: ignore[arg-type]
+            limit=limit,
         )
-        reason = group.does_nothing(chosen)
-        if reason:
+        reason = group.does_nothing(chosen) if enabled else "switched off"
+        if reason and enabled:
             logging.warning("HeadHunter: SoftPAG Guidance leaves the picture unguided: %s.", reason)
         tell(f"unguided: {reason}" if reason else "", cls.hidden.unique_id if cls.hidden else None)
-        return io.NodeOutput(add_group(model, group), ui=shown(grid, heads=heads))
+        return io.NodeOutput(add_group(model, group) if enabled else model.clone(), ui=shown(grid, heads=heads))

@@ -1,6 +1,7 @@
 """`python tests`: sets up what is needed and runs every test; extra arguments go to pytest.
 
 `python tests --fast` runs the engine's tests alone (tests/engine), without a ComfyUI: the inner loop.
+`python tests --attack` runs the attack on the pack, with counts (tests/attack.py); more arguments go to it.
 `python tests --host` only sets up and prints one JSON line: python, comfyui, version.
 """
 
@@ -31,6 +32,11 @@ def main(arguments: list[str]) -> int:
     if "--host" in arguments:
         print(json.dumps({"python": str(host.python), "comfyui": str(host.comfyui), "version": host.version}))
         return 0
+    if "--attack" in arguments:
+        arguments = [argument for argument in arguments if argument != "--attack"]
+        env = os.environ | {"COMFYUI_PATH": str(host.comfyui)}
+        env.pop("PYTHONPATH", None)
+        return subprocess.call([str(host.python), str(TESTS / "attack.py"), *arguments], env=env)
     return run(host.python, TESTS, arguments, {"COMFYUI_PATH": str(host.comfyui)})
 
 

@@ -1,4 +1,4 @@
-"""What the tests of hunts share: the demo's VAE, and what a search node is given. Fixtures of every test (conftest.py)."""
+"""What the tests of hunts share: captions for the demo's models, its VAE, and what a search node is given. Fixtures of every test (conftest.py)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 import tiny
 from headhunter_pack.nodes import HeadHunterPrompt, HeadHunterSearch, HeadHunterStatisticScorer
 
+CAPTIONS = ["fox face, google style, warm, blue background", "fox face, twitter style, dark, green background"]
 VAE_FILE = Path(__file__).parent.parent / "demo" / "models" / "vae" / "headhunter_demo_vae.safetensors"
 
 

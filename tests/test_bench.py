@@ -38,10 +38,10 @@ def test_guidance(result):
 
 
 def test_groups(result):
-    cases = [row["case"] for row in result["groups"]["tiny"]["rows"]]
-    assert cases == ["no guidance"] + [
-        f"{who} {n}{how}" for n in (1, 2, 4) for who, how in (("ours", ""), ("ours", ", no prefix reuse"), ("core", ""))
-    ]
+    part = result["groups"]["tiny"]
+    ways = ("ours {}", "ours {}, one evaluation", "ours {}, no prefix reuse", "core {}")
+    assert [row["case"] for row in part["rows"]] == ["no guidance"] + [way.format(n) for n in (1, 2, 4) for way in ways]
+    assert part["blocks"]["1"] == 1.5
 
 
 def test_scaling(result):

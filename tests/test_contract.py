@@ -138,13 +138,12 @@ def test_windows_are_guided_inside_alone(subject):
     assert 0 < inside < 8 and len(calls) == 8 + inside
 
 
-@pytest.mark.parametrize("cfg", [1.0, 3.0])
-@pytest.mark.parametrize("tokens", ["all", "image"])
-@pytest.mark.parametrize("first", [1, 3])
-def test_prefix_reuse_gives_the_same_bits(subject, first, tokens, cfg):
-    """Each prediction in a forward of its own: a product of two rows differs from two of one, with or without us."""
+def reuse(subject, model, cfg):
+    """Rows through each block with prefix reuse, without, and without guidance; the bits are the same.
+
+    Each prediction in a forward of its own: a product of two rows differs from two of one, with or without us.
+    """
     subject.model.model.memory_required = lambda *args, **kwargs: 1e30
-    model = soft_pag(subject.model, f"L{first}H1, L3H0", tokens=tokens)
     whole = model.clone()
     whole.model_options.setdefault("transformer_options", {})[REUSE] = False
     results, counts = [], []
@@ -152,14 +151,32 @@ def test_prefix_reuse_gives_the_same_bits(subject, first, tokens, cfg):
         with reaching(subject.work()) as rows:
             results.append(subject.sample(each, cfg))
         counts.append(list(rows))
-    plain = STEPS * (1 if cfg == 1 else 2)
     assert torch.equal(*results)
     assert not close(results[0], subject.sample(subject.model, cfg), 1e-3)
-    if Architecture.of(subject.model).family.indexed:  # no block is replaced there, so none is skipped
-        assert counts[0] == counts[1]
-        return
-    assert counts[1] == [plain + STEPS] * subject.family.layers
-    assert counts[0] == [plain] * first + [plain + STEPS] * (subject.family.layers - first)
+    return *counts, STEPS * (1 if cfg == 1 else 2)
+
+
+@pytest.mark.parametrize("cfg", [1.0, 3.0])
+@pytest.mark.parametrize("tokens", ["all", "image"])
+@pytest.mark.parametrize("first", [1, 3])
+def test_prefix_reuse_gives_the_same_bits(subject, first, tokens, cfg):
+    rows, whole, plain = reuse(subject, soft_pag(subject.model, f"L{first}H1, L3H0", tokens=tokens), cfg)
+    assert whole == [plain + STEPS] * subject.family.layers
+    saved = (
+        0 if Architecture.of(subject.model).family.indexed else first
+    )  # no block is replaced there, so none is skipped
+    assert rows == [plain] * saved + [plain + STEPS] * (subject.family.layers - saved)
+
+
+def test_each_group_starts_at_its_own_first_layer(subject):
+    model = soft_pag(soft_pag(subject.model, "L3H0"), "L1H1, L2H0", scale=-1.0, tokens="image")
+    rows, whole, plain = reuse(subject, model, 3.0)
+    assert whole == [plain + 2 * STEPS] * subject.family.layers
+    if Architecture.of(subject.model).family.indexed:
+        assert rows == whole
+    else:
+        later = [plain + 2 * STEPS] * (subject.family.layers - 3)
+        assert rows == [plain, plain + STEPS, plain + STEPS, *later]
 
 
 def test_the_text_stays_untouched_where_image_tokens_alone_are_perturbed(subject):

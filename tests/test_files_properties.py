@@ -13,12 +13,14 @@ import tempfile
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import hostile
 import pytest
 import torch
+from headers import headed, native_flux, native_sd3
 from headhunter_pack.headhunter.checkpoint import grid_from_file
 from headhunter_pack.headhunter.families import FAMILIES
 from headhunter_pack.headhunter.grid import GridError
@@ -38,10 +40,9 @@ from headhunter_pack.headhunter.scoring.taste import taste_file
 from headhunter_pack.headhunter.study import StudyError, open_study, read_study
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import cases, limited
+from properties import cases, limited, quickest, within
 from reader import Reader, find_node
 from safetensors.torch import save_file
-from test_grid import headed, native_flux, native_sd3
 
 # What breaks readers: edges of numbers, white space of one language alone, halves of characters, depths.
 NUMBERS = st.one_of(
@@ -139,7 +140,7 @@ def test_presets_in_both_languages(page, text):
     with limited():
         mine = read(text)
     theirs = page.ask("preset", text)
-    assert theirs["seconds"] < 0.2
+    quickest(0.2, chain([theirs["seconds"]], (page.ask("preset", text)["seconds"] for _ in range(4))).__next__)
     assert theirs.get("kind", "PresetError") == "PresetError", theirs
     assert (mine is None) == ("error" in theirs), (mine, theirs)
     if mine is not None:
@@ -191,6 +192,21 @@ WORST = {
     "white space": {"groups": [{"heads": " " * 100_000}], "name": " " * 200},
     "64 groups of every head": {"groups": [{"heads": "*"}] * 64},
     "64 groups of many heads": {"groups": [{"heads": "L0-56H0-23@0.5 " * 100}] * 64},
+    "64 groups of a strength for every head": {
+        "groups": [
+            {"heads": ",".join(f"L{n // 48}H{n % 48}@.{(n + group) % 1000:03d}" for n in range(2_540, 2_688))}
+            for group in range(64)
+        ],
+        "grid": {"layers": 56, "heads": 48},
+    },
+    "64 groups of a strength for every column": {
+        "groups": [{"heads": ",".join(f"L0-63H{n}@.{n + group:03d}" for n in range(63))} for group in range(100, 164)],
+        "grid": {"layers": 64, "heads": 64},
+    },
+    "64 groups of every head at a strength": {
+        "groups": [{"heads": f"*@.{group}"} for group in range(100, 164)],
+        "grid": {"layers": 64, "heads": 64},
+    },
     "a bad end": {"groups": [{"heads": "L1," * 33_000 + "x"}]},
     "outside at the end": {"groups": [{"heads": "L1," * 33_000 + "L57"}]},
     "a long item": {"groups": [{"heads": "L" + "1" * 99_000}]},
@@ -211,11 +227,14 @@ def test_any_preset_within_the_limits_is_read_quickly(page, what):
     text = json.dumps(BASE | WORST[what]).replace('"NUMBER"', "0." + "9" * 200_000)
     assert len(text) <= MAX_BYTES
     page.ask("preset", json.dumps(BASE | {"groups": [{"heads": "L1"}]}))  # the first takes the compiler's time too
-    with limited(megabytes=128), suppress(PresetError):
-        parse_preset(text)
-    assert page.ask("preset", text)["seconds"] < 0.2
-    shown = page.ask("union", text)
-    assert shown["seconds"] < 0.2, shown["seconds"]
+
+    def read() -> None:
+        with suppress(PresetError):
+            parse_preset(text)
+
+    within(0.2, read, megabytes=128)
+    quickest(0.2, lambda: page.ask("preset", text)["seconds"])
+    quickest(0.2, lambda: page.ask("union", text)["seconds"])
 
 
 # Checkpoint headers.

@@ -6,7 +6,7 @@ import pytest
 import tiny
 import torch
 from comfy_extras.nodes_easycache import EasyCacheNode
-from guiding import close, with_controlnet
+from guiding import close, soft_pag, with_controlnet
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import Head, HeadSet
 from headhunter_pack.headhunter.host.generation.first_step import FirstSteps
@@ -80,6 +80,21 @@ def test_it_is_made_once(case):
     case.rows.clear()
     latents(generator, [HeadSet()], case.pair)  # needs no record
     assert case.rows == [1] * (STEPS - 1)
+
+
+def test_with_groups_that_start_at_other_layers(case, monkeypatch):
+    """Kept while it holds the records of all of them."""
+    model = soft_pag(soft_pag(case.model, "L1H0"), "L3H2", end_percent=0.9)
+    generator = case.generator(cfg=2.0, model=model)
+    expected = unshared(monkeypatch, generator, SETS, case.pair)
+    for _ in range(2):
+        case.rows.clear()
+        assert close(latents(generator, SETS, case.pair), expected, 1e-4)
+    assert case.rows == [6] * (STEPS - 1)
+    case.rows.clear()
+    other = [HeadSet([Head(3, 0)])]
+    assert close(latents(generator, other, case.pair), unshared(monkeypatch, generator, other, case.pair), 1e-4)
+    assert case.rows == [2] * (2 * STEPS - 1)
 
 
 def test_a_cache_sees_every_step(case, monkeypatch):

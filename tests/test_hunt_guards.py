@@ -11,6 +11,7 @@ import torch
 from headhunter_pack.headhunter.heat import heat_of
 from headhunter_pack.headhunter.host.generation.generate import Generator
 from headhunter_pack.headhunter.host.hunting.studies import find_study
+from headhunter_pack.headhunter.study import StudyError
 from headhunter_pack.nodes import (
     HeadHunterAtlas,
     HeadHunterCombineScorers,
@@ -168,3 +169,14 @@ def test_a_hunt_that_could_change_nothing_is_refused_before_the_first_picture(jo
 def test_strength_0_is_fine_where_every_head_has_its_own(job):
     found = run(job, strength=0.0, pool="L1H0@0.5, L2H0@-1", rounds=1)
     assert found.heads in ("L1H0@0.5", "L2H0@-1")
+
+
+def test_a_damaged_picture_in_a_study_is_named(job):
+    settings = {"rounds": 1, "pool": "L0H0", "study": "damaged picture"}
+    run(job, **settings)
+    with find_study("damaged picture") as study:
+        study._connection.execute(
+            "UPDATE pictures SET data = x'89504e47' WHERE kind = 'picture' AND heads = '' AND pair = 1"
+        )
+    with pytest.raises(StudyError, match="damaged picture.sqlite is damaged: its picture of no heads on pair 1"):
+        run(job, **settings)

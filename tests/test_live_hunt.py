@@ -5,20 +5,24 @@ import csv
 import io
 import json
 import sqlite3
+import sys
 import threading
 import urllib.error
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
 from headhunter_pack.headhunter.study import StudyError, read_study
+from huntfixtures import CAPTIONS
+from properties import WANTED
 
 from hosting.server import PromptError, Server
 from hosting.waiting import until
 
 DEMO = Path(__file__).parent.parent / "demo"
-CAPTIONS = ["fox face, google style, warm, blue background", "fox face, twitter style, dark, green background"]
+KILLED_AT = [4, 12, 20, 28, 36, 44] if WANTED else [14]  # evaluations kept; more of them under `python tests --attack`
 pytestmark = pytest.mark.live
 
 
@@ -45,8 +49,15 @@ def hunt(study: str, **changes) -> dict:
     return {key: {"class_type": kind, "inputs": inputs} for key, (kind, inputs) in prompt.items()}
 
 
-def demo_server(host, base: Path) -> Server:
-    return Server(host, models=[DEMO / "models"], custom_nodes=(DEMO / "custom_nodes").iterdir(), base=base)
+def demo_server(host, base: Path, arguments: Iterable[object] = ()) -> Server:
+    return Server(
+        host,
+        models=[DEMO / "models"],
+        custom_nodes=(DEMO / "custom_nodes").iterdir(),
+        base=base,
+        arguments=map(str, arguments),
+        timeout=900,  # beside much other work a start takes minutes
+    )
 
 
 def report_of(server: Server, study: str) -> dict:
@@ -90,18 +101,21 @@ def kept_in(path: Path) -> int:
         return 0
 
 
-def test_killed_and_resumed(host, tmp_path):
+def test_killed_and_resumed(host, tmp_path, record_property):
     """kill -9 in the middle; the same hunt again goes on, repeats no finished evaluation, and finds the same heads."""
     base = tmp_path / "base"
     path = base / "output" / "headhunter" / "killed.sqlite"
-    with demo_server(host, base) as server:
-        server.queue(hunt("killed"))
-        until(lambda: kept_in(path) >= 14, "14 kept evaluations", between=0.02)
-        server.kill()
-    with read_study(path) as study:
-        kept = study.evaluations()
-    total = 2 + 16 * 2 + 15 * 2
-    assert 14 <= kept < total, "the hunt was over before it could be killed"
+    total, kept = 2 + 16 * 2 + 15 * 2, 0
+    for wanted in KILLED_AT:
+        with demo_server(host, base) as server:
+            server.queue(hunt("killed"))
+            until(lambda wanted=wanted: kept_in(path) >= wanted, f"{wanted} kept evaluations", between=0.02)
+            server.kill()
+        with read_study(path) as study:
+            assert study.evaluations() >= max(kept, wanted)
+            kept = study.evaluations()
+        assert kept < total, "the hunt was over before it could be killed"
+    record_property("cases", len(KILLED_AT))
     with demo_server(host, base) as server:
         server.wait(server.queue(hunt("killed")))
         resumed = report_of(server, "killed")
@@ -110,6 +124,29 @@ def test_killed_and_resumed(host, tmp_path):
         whole = report_of(server, "whole")
         assert whole["images_made_now"] == total
         assert whole["heads"] == resumed["heads"] and whole["rounds"] == resumed["rounds"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be paused there")
+def test_two_servers_on_one_study(host, tmp_path):
+    """The second is told that the first is at it, and disturbs nothing; afterwards it finds everything done."""
+    output = tmp_path / "one" / "output"
+    path = output / "headhunter" / "shared.sqlite"
+    work = hunt("shared", rounds=1, pool="L0")
+    second = demo_server(host, tmp_path / "two", ["--output-directory", output])
+    with demo_server(host, tmp_path / "one") as one, second as two:
+        running = one.queue(work)
+        until(lambda: kept_in(path) >= 2, "the first evaluations", between=0.02)
+        with one.paused():
+            assert kept_in(path) < 10, "the hunt was over before it could be paused"
+            with pytest.raises(PromptError, match="in use by another hunt"):
+                two.wait(two.queue(work))
+        one.wait(running)
+        done = report_of(one, "shared")
+        assert done["images_made_now"] == 10
+        two.wait(two.queue(work))
+        again = report_of(two, "shared")
+        assert again["images_made_now"] == 0
+        assert again["heads"] == done["heads"] and again["rounds"] == done["rounds"]
 
 
 def test_watched_cancelled_and_read(host, tmp_path):

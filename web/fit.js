@@ -6,7 +6,7 @@
  * @typedef {{model: string, layers: number, heads: number}} Size  what is compared of a preset, a study and a grid
  */
 
-import { format, parse } from "./heads.js";
+import { format, strengthsOf } from "./heads.js";
 import { unknownFields } from "./presets.js";
 
 const MOST_CELLS = 4_096;
@@ -50,9 +50,9 @@ export function unionText(preset, grid) {
   const own = size <= MOST_CELLS ? { model, layers, heads, segments: [{ kind: "", letter: null, count: layers }] } : null;
   const on = grid ?? (groups.length > 1 ? own : null);
   if (!on) return groups.map((group) => group.heads).join(", ");
-  const every = new Map();
+  /** @type {(number|null)[]} */
+  const every = [];
   for (const text of new Set(groups.map((group) => group.heads)))
-    for (const [head, strength] of parse(text, on))
-      every.set(head, (every.has(head) ? every.get(head) : strength) === strength ? strength : null);
-  return format(every, on);
+    strengthsOf(text, on).forEach((strength, key) => (every[key] = (key in every ? every[key] : strength) === strength ? strength : null));
+  return format(new Map(every.map((strength, key) => /** @type {const} */ ([key, strength])).filter(Boolean)), on);
 }

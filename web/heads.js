@@ -8,7 +8,7 @@
  * @typedef {Map<number, number|null>} HeadSet  `layer * grid.heads + head` -> its own strength in -1..1, or null
  */
 
-import { layersOf } from "./grid.js";
+import { bits, rectangle } from "./cells.js";
 
 const MAX_TEXT = 100_000;
 const MAX_NUMBER = 9_999;
@@ -33,14 +33,28 @@ export class HeadTextError extends Error {
 }
 
 /**
- * The head set of a text on a grid.
+ * The head set of a text on a grid, in the order of its heads.
  * @param {string} text
  * @param {Grid} grid
  * @returns {HeadSet}
  * @throws {HeadTextError} naming the bad item, its place and what is allowed
  */
 export function parse(text, grid) {
-  // Cells as the bits of long numbers, one number for each strength: thousands of overlapping ranges are then read fast.
+  /** @type {HeadSet} */
+  const heads = new Map();
+  strengthsOf(text, grid).forEach((strength, key) => heads.set(key, strength));
+  return heads;
+}
+
+/**
+ * As `parse`: the strength, or null, at `layer * grid.heads + head` of every head that is in; nothing at the others.
+ * @param {string} text
+ * @param {Grid} grid
+ * @returns {(number|null)[]}
+ * @throws {HeadTextError} as `parse`
+ */
+export function strengthsOf(text, grid) {
+  // One set of cells for each strength.
   let [inside, strong] = [0n, 0n];
   /** @type {Map<number, bigint>} */
   const byStrength = new Map();
@@ -51,7 +65,7 @@ export function parse(text, grid) {
     const alike = byStrength.get(item.strength) ?? 0n;
     const clash = cells & strong & ~alike;
     if (clash) {
-      const key = bits(clash)[0];
+      const key = bits(clash).at(-1) ?? 0;
       const own = [...byStrength].find(([, some]) => (some >> BigInt(key)) & 1n)?.[0] ?? 0;
       const head = `L${Math.floor(key / grid.heads)}H${key % grid.heads}`;
       throw item.error(`${head} already has the strength ${number(own)}; one head has one strength`);
@@ -59,16 +73,11 @@ export function parse(text, grid) {
     strong |= cells;
     byStrength.set(item.strength, alike | cells);
   }
-  const found = new Map(bits(inside & ~strong).map((key) => [key, /** @type {number|null} */ (null)]));
-  for (const [strength, cells] of byStrength) for (const key of bits(cells)) found.set(key, strength);
-  return new Map([...found].sort(([one], [other]) => one - other));
+  const strengths = new Array(grid.layers * grid.heads);
+  for (const key of bits(inside & ~strong)) strengths[key] = null;
+  for (const [strength, cells] of byStrength) for (const key of bits(cells)) strengths[key] = strength;
+  return strengths;
 }
-
-/**
- * Which bits of a number are set, from the lowest.
- * @param {bigint} cells
- */
-const bits = (cells) => [...cells.toString(2)].reverse().flatMap((digit, bit) => (digit === "1" ? bit : []));
 
 /**
  * The canonical text: sorted, one item a run of heads in one layer with one strength; `L9` a layer, `*` all.
@@ -198,46 +207,4 @@ function parseItem(text, source, start) {
   const layers = range(layer, layerEnd, "layer");
   const heads = head === undefined ? null : range(head, headEnd, "head");
   return { letter: letter.toUpperCase(), layers, heads, strength, error };
-}
-
-/**
- * The cells that an item stands for, as the bits of a number: bit `layer * grid.heads + head`.
- * @param {Item} item
- * @param {Grid} grid
- */
-function rectangle({ letter, layers, heads, error }, grid) {
-  let [first, last] = letter ? layers : [0, grid.layers - 1];
-  if (letter && letter !== "L") {
-    const own = layersOf(grid, letter); // the layers that the letter numbers, one after the other
-    lettered(letter, first, last, own, grid, error);
-    [first, last] = [own[first], own[last]];
-  } else if (last >= grid.layers) {
-    throw error(`${grid.model} has no layer ${Math.max(first, grid.layers)}; its layers are 0 to ${grid.layers - 1}`);
-  }
-  const [low, high] = heads ?? [0, grid.heads - 1];
-  if (high >= grid.heads)
-    throw error(`${grid.model} has no head ${Math.max(low, grid.heads)}; its heads are 0 to ${grid.heads - 1}`);
-  const [rows, width] = [last - first + 1, grid.heads];
-  let cells = ((1n << BigInt(high - low + 1)) - 1n) << BigInt(low);
-  for (let height = 1; height < rows; height *= 2) cells |= cells << BigInt(height * width);
-  return BigInt.asUintN(rows * width, cells) << BigInt(first * width);
-}
-
-/**
- * Checks a range of layers that is counted by a letter: the grid must have the letter, and as many layers of it.
- * @param {string} letter
- * @param {number} first
- * @param {number} last
- * @param {number[]} own the layers that the letter numbers
- * @param {Grid} grid
- * @param {Item["error"]} error
- */
-function lettered(letter, first, last, own, grid, error) {
-  if (!own.length) {
-    const letters = new Set(["L", ...grid.segments.flatMap((segment) => segment.letter ?? [])]);
-    throw error(`not a head: ${grid.model} has no blocks called ${letter}; its layers are written ${[...letters].join(" or ")}`);
-  }
-  if (last < own.length) return;
-  const kind = grid.segments.find((segment) => segment.letter === letter)?.kind;
-  throw error(`${grid.model} has no ${kind} block ${Math.max(first, own.length)}; its ${kind} blocks are 0 to ${own.length - 1}`);
 }

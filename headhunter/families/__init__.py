@@ -21,12 +21,12 @@ __all__ = [
 ]
 
 
-def _found() -> tuple[Family, ...]:
+def _families() -> tuple[Family, ...]:
     modules = (importlib.import_module(f".{info.name}", __name__) for info in pkgutil.iter_modules(__path__))
     return tuple(module.FAMILY for module in modules if hasattr(module, "FAMILY"))
 
 
-FAMILIES = _found()
+FAMILIES = _families()
 
 NOT_YET = {
     "comfy.ldm.flux3.": "FLUX.3 Klein",

@@ -24,7 +24,6 @@ _IN_PLACE: dict[str, Callable[[Any, Any], Any]] = {
     "div_": torch.div,
 }
 
-
 _NORMS = frozenset({"layer_norm", "rms_norm"})
 
 
@@ -53,7 +52,7 @@ class Ordinary(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in ("__get__", "__set__"):  # attributes: shape, dtype, device, data
             return func(*args, **(kwargs or {}))
-        if name in _IN_PLACE and (self.all or any(args[0] is one for one in self.kept)):
+        if name in _IN_PLACE and (self.all or any(args[0] is tensor for tensor in self.kept)):
             result = _IN_PLACE[name](*map(_ordinary, args), **(kwargs or {})).to(args[0].dtype)
             self.kept += [] if self.all else [result]
             return result
@@ -69,7 +68,7 @@ class Ordinary(TorchFunctionMode):
 def _ordinary(value: Any) -> Any:
     kind = type(value)
     if kind is Parameter or (kind is Tensor and value.is_inference()):
-        return alias(value)  # but not subclasses: quantised weights know themselves what their storage means
+        return alias(value)  # not subclasses: the storage of quantised weights means something else to their own class
     if kind is list or kind is tuple:
         return kind(_ordinary(item) for item in value)
     return value

@@ -9,7 +9,6 @@ With liked ones only, the head is their mean direction: w = mean / |mean|, b = 0
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 import torch
@@ -85,13 +84,3 @@ def read_taste(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], label
     if probe is not None and probe.shape != weight.shape[1:]:
         raise LinearHeadError(f'{label}: "probe" is {list(probe.shape)}, not [{weight.shape[1]}]')
     return LinearHead(weight[0].double(), bias.double().item(), label, metadata.get("pooling", ""), probe)
-
-
-def file_name(name: str) -> str:
-    """`name` as a plain safetensors file name. ValueError where nothing of it can be kept."""
-    stem = re.sub(r"[^\w\-. ]+", "_", name.strip().removesuffix(".safetensors"), flags=re.UNICODE).strip(" ._")[:100]
-    if not stem:
-        raise ValueError(f"save_as is {name!r}, which has no letters or digits to name a file by")
-    if re.fullmatch(r"(?i)con|prn|aux|nul|com[0-9]|lpt[0-9]", stem.split(".")[0]):
-        stem = f"{stem}_"
-    return stem + ".safetensors"

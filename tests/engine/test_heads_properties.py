@@ -10,6 +10,7 @@ import random
 import re
 import shutil
 import subprocess
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ from headhunter_pack.headhunter.heads import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import cases, limited, within
+from properties import cases, limited, quickest, within
+from reader import find_node
 
 ROOT = Path(__file__).resolve().parents[2]
 FLUX2 = grid_named("flux2")
@@ -155,6 +157,22 @@ def overlapping(grid: Grid, length: int, end: str, spread: float = 1.0) -> str:
     return ",".join(parts)
 
 
+def every_head(layers: int, heads: int, again: int) -> str:
+    """Each head with its own strength, of the 2,001 that there are, from the last; again in other spellings."""
+    size = layers * heads
+    words = []
+    for number in range(size * again):
+        layer, head = divmod(size - 1 - number % size, heads)
+        strength = number % size % 2_001 - 1_000
+        words.append(
+            f"L{'0' * (number // size)}{layer}H{head}@{'-' * (strength < 0)}{abs(strength) / 1000:.3f}".replace(
+                "@0.", "@."
+            ).replace("@-0.", "@-.")
+        )
+    text = ",".join(words)
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT].rsplit(",", 1)[0]
+
+
 LARGE_TEXTS = {
     "stars": "*," * (MAX_TEXT // 2),
     "stars with strengths": ",".join(f"*@0.{number % 1000:03d}" for number in range(14_000)),
@@ -168,9 +186,15 @@ LARGE_TEXTS = {
     "ranges with strengths": overlapping(FLUX2, MAX_TEXT, "@.5"),
     "ranges of few heads": overlapping(Grid("", (Segment("", 3),), 8_000), MAX_TEXT, ""),
     "ranges of few layers": overlapping(Grid("", (Segment("", 8_000),), 3), MAX_TEXT, ""),
-    "a strength for every head": ",".join(
-        f"L{number // 48}H{number % 48}@0.{number % 1000:03d}" for number in range(56 * 48)
+    "a strength for every head": every_head(24, 24, 3),
+    "a strength for every head of a large grid": every_head(56, 48, 9),
+    "a strength for every layer, again and again": ",".join(
+        f"L{'0' * (number // 24)}{number % 24}@.{number % 24 + 100}" for number in range(3_500)
     ),
+    "a strength for every column, again and again": ",".join(
+        f"L0-23H{'0' * (number // 24)}{number % 24}@.{number % 24 + 100}" for number in range(2_700)
+    ),
+    "one strength, again and again": ",".join(f"L{n % 24}H{'0' * (n // 576)}{n // 24 % 24}@.5" for n in range(8_000)),
     "contradicting at the end": overlapping(FLUX2, MAX_TEXT, "@.5") + ",*@.25",
     "line ends": "\r\n" * (MAX_TEXT // 2),
     "comments": "#\n" * (MAX_TEXT // 2),
@@ -211,20 +235,24 @@ def test_large_texts_without_a_model(name, operation):
 
 SCRIPT = """
 import { readFileSync } from "node:fs";
-import { canonical, parse, HeadTextError } from "./heads.js";
-const { grids, cases } = JSON.parse(readFileSync(0, "utf8"));
-const results = cases.map(([text, name]) => {
+import { format, parse, HeadTextError } from "./heads.js";
+const { grids, cases, tries } = JSON.parse(readFileSync(0, "utf8"));
+const read = (text, grid) => {
   const begun = process.cpuUsage();
   let result;
   try {
-    const written = canonical(text, grids[name]);
-    result = { written, heads: parse(text, grids[name]).size };
+    const heads = parse(text, grid);
+    result = { written: format(heads, grid), heads: heads.size };
   } catch (error) {
     if (!(error instanceof HeadTextError)) throw new Error(`${JSON.stringify(text)}: ${error.stack}`);
     result = { error: error.message, item: error.item, line: error.line, column: error.column };
   }
   const { user, system } = process.cpuUsage(begun);
-  return { ...result, seconds: (user + system) / 1e6 };
+  return { result, seconds: (user + system) / 1e6 };
+};
+const results = cases.map(([text, name]) => {
+  const found = Array.from({ length: tries }, () => read(text, grids[name]));
+  return { ...found[0].result, seconds: Math.min(...found.map(({ seconds }) => seconds)) };
 });
 process.stdout.write(JSON.stringify(results));
 """
@@ -233,7 +261,7 @@ process.stdout.write(JSON.stringify(results));
 @pytest.fixture(scope="module")
 def in_javascript(tmp_path_factory):
     """Reads cases, (text, grid) each, with the page's parser, in one process of node."""
-    node = shutil.which("node")
+    node = find_node()
     if node is None:
         pytest.skip("no node found, which runs the page's parser")
     folder = tmp_path_factory.mktemp("node") / "web"
@@ -241,9 +269,9 @@ def in_javascript(tmp_path_factory):
     (folder / "package.json").write_text('{"type": "module"}', encoding="utf-8")
     (folder / "read.js").write_text(SCRIPT, encoding="utf-8")
 
-    def read(rows):
+    def read(rows, tries):
         grids = {grid.model: describe(grid) for _, grid in rows}
-        data = json.dumps({"grids": grids, "cases": [(text, grid.model) for text, grid in rows]})
+        data = json.dumps({"grids": grids, "cases": [(text, grid.model) for text, grid in rows], "tries": tries})
         run = subprocess.run(
             [node, "read.js"], cwd=folder, input=data, capture_output=True, text=True, encoding="utf-8"
         )
@@ -261,14 +289,17 @@ def in_python(text: str, grid: Grid) -> dict:
     return {"written": format_heads(heads, grid), "heads": len(heads)}
 
 
-def compare(rows, results):
-    for (text, grid), result in zip(rows, results, strict=True):
+def compare(in_javascript, rows, tries):
+    """Each text is read alike, and written back, within 0.2 s of CPU in the quickest of so many tries."""
+    for (text, grid), result in zip(rows, in_javascript(rows, tries), strict=True):
         seconds = result.pop("seconds")
         assert result == in_python(text, grid), (text[:500], grid.model)
-        assert seconds < 0.6, f"{text[:60]!r}: {seconds:.3f} s, read twice and written once"
+        quickest(
+            0.2, chain([seconds], (in_javascript([(text, grid)], tries)[0]["seconds"] for _ in range(3))).__next__, 4
+        )
 
 
-def test_both_parsers_agree(in_javascript):
+def test_both_parsers_agree(in_javascript, record_property):
     rows: list[tuple[str, Grid]] = []
 
     @cases()
@@ -277,10 +308,11 @@ def test_both_parsers_agree(in_javascript):
         rows.append((text, grid))
 
     collect()
-    compare(rows, in_javascript(rows))
+    record_property("cases", len(rows))
+    compare(in_javascript, rows, 1)
 
 
 @pytest.mark.slow
 def test_both_parsers_agree_on_large_texts(in_javascript):
     rows = [(text, grid) for text in LARGE_TEXTS.values() for grid in (FLUX2, TALL)]
-    compare(rows, in_javascript(rows))
+    compare(in_javascript, rows, 5)

@@ -123,6 +123,7 @@ def _qwen_image21(text: int, *runs: int, **extra) -> Family:
 def _next_dit(make: Callable, **changes) -> Family:
     attention = "comfy.ldm.lumina.model.optimized_attention_masked"
     refiners = (None,) * 4  # two over the text, two over the picture
+    changes["extra"] = {"attention_mask": torch.ones(1, TEXT_TOKENS)}  # as its text encoder gives; 0.3.64 counts it
     return Family(make, ("layers",), attention, (*refiners, *range(4)), 4, **changes)
 
 

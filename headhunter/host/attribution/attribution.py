@@ -119,8 +119,8 @@ class Attribution:
         by_pair: dict[int, dict[str, float]] = {}
         for first in range(0, len(pairs), PAIRS_AT_ONCE):
             some = pairs[first : first + PAIRS_AT_ONCE]
-            known = {pair: self.study.get(self._name(chosen, pair)) for pair in some}
-            missing = [pair for pair in some if known[pair] is None]
+            known = {pair: self._stored(chosen, pair) for pair in some}
+            missing = [pair for pair in some if not known[pair]]
             if missing:
                 for pair, values in zip(missing, self._screen(chosen, pool, missing), strict=True):
                     known[pair] = dict(zip(map(str, pool), values, strict=True))
@@ -131,6 +131,11 @@ class Attribution:
         if not usable:
             raise AttributionError(f"No picture gave a gradient that is a finite number. {INSTEAD}")
         return {head: Measured(usable, tuple(by_pair[pair][str(head)] for pair in usable)) for head in pool}
+
+    def _stored(self, chosen: HeadSet, pair: int) -> dict[str, float]:
+        """What the study holds of a pair, by head; empty for nothing. It gives back as None what is not finite."""
+        values = self.study.shaped(self._name(chosen, pair), {})
+        return {head: math.nan if value is None else value for head, value in values.items()}
 
     def _name(self, chosen: HeadSet, pair: int) -> str:
         return f"attribution of pair {pair} given {format_heads(chosen, self.grid) or 'nothing'}"
@@ -215,8 +220,15 @@ class Attribution:
         generator = self.generator
         sampling, group = generator.sampling, generator.sampling.group
         model = generator.model
-        free = FreeStrengths(chosen.at(group.strength) | dict.fromkeys(pool, 0.0), model.load_device)
-        in_conditional = not chosen and sampling.cfg != 0 and _is_plain(model, group)
+        plain = sampling.cfg != 0 and _is_plain(model, group)
+        if group.in_attention and not plain:
+            raise AttributionError(
+                f"In attention, a gradient needs guidance alone: no window, no end scale, no other guidance. {INSTEAD}"
+            )
+        in_conditional = plain and (group.in_attention or not chosen)
+        there = -group.scale / sampling.cfg if in_conditional else 1.0  # what a strength becomes where it is put
+        own = {head: there * u for head, u in chosen.at(group.strength).items()}
+        free = FreeStrengths(own | dict.fromkeys(pool, 0.0), model.load_device)
         passes = (1 if in_conditional else 2) + (sampling.cfg != 1)
         self._checkpointed = self._checkpointed or must_checkpoint(model, states[0], passes)
         install = _in_conditional if in_conditional else add_entry
@@ -224,8 +236,7 @@ class Attribution:
         totals = [torch.zeros_like(leaf) for leaf in free.leaves]
         sampler = comfy.samplers.KSAMPLER(partial(_walk, states, end, free.leaves, totals))
         generator.sample(prepared, 1, pair, sampler, self.progress.send)
-        factor = -group.scale / sampling.cfg if in_conditional else 1.0
-        by_strength = dict(zip(free.heads, (factor * torch.cat([t.flatten() for t in totals])).tolist(), strict=True))
+        by_strength = dict(zip(free.heads, (there * torch.cat([t.flatten() for t in totals])).tolist(), strict=True))
         return [strength * by_strength[head] for head, strength in pool.at(group.strength).items()]
 
 

@@ -1,16 +1,18 @@
 """A hunt's first steps: all candidates of a pair start from the same noise, so its conditional pass is made once.
 
 Exact but for rounding: one row is evaluated where a batch would be. Kept for each pair: the host's predictions, and what
-the conditional pass had at the layer where the perturbed passes start (prefix reuse).
+the conditional pass had at the layers where the perturbed passes start (prefix reuse).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import comfy.model_management
+import torch
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
@@ -24,14 +26,14 @@ from .prompts import Pair
 class FirstStep:
     """What the first step of a pair gave.
 
-    `pair` is kept alive here, since pairs are told apart by their id. `layer`: where the perturbed passes start, or None.
-    predictions: [1, C, h, w] of each of the host's conds.
+    `pair` is kept alive here, since pairs are told apart by their id. starts: the layers of `prefixes`, where
+    perturbed passes start. predictions: [1, C, h, w] of each of the host's conds. prefixes: of each positive cond, by layer.
     """
 
     pair: Pair
-    layer: int | None
+    starts: list[int]
     predictions: list[Tensor]
-    prefixes: list[Prefix | None]
+    prefixes: list[dict[int, Prefix]]
 
 
 class FirstSteps:
@@ -55,18 +57,23 @@ class FirstSteps:
         if not next(first, False) or may_skip_passes(options) or not shares_calls(options):
             return executor(model, conds, x, timestep, options)
         run = options.get("transformer_options", {}).get(RUN)
-        layer = run.layer if run else None
+        starts = run.starts if run else []
         uuids = [cond["uuid"] for cond in conds[0] or ()]
         kept = self._kept.get(id(pair))
-        if kept is None or layer not in (None, kept.layer):
+        if kept is None or not set(starts) <= set(kept.starts):
             predictions = executor(model, conds, x[:1], timestep[:1], options)
-            prefixes = [run.prefixes.get(uuid) if run else None for uuid in uuids]
+            prefixes = [run.prefixes.get(uuid, {}) if run else {} for uuid in uuids]
             keep = comfy.model_management.intermediate_device()
             kept = FirstStep(
-                pair, layer, [x0.to(keep) for x0 in predictions], [prefix and prefix.to(keep) for prefix in prefixes]
+                pair, starts, [x0.to(keep) for x0 in predictions], [_moved(layers, layers, keep) for layers in prefixes]
             )
             self._kept[id(pair)] = kept
-        elif layer is not None:
+        elif starts:
             known = zip(uuids, kept.prefixes, strict=True)
-            run.prefixes |= {uuid: prefix.to(x.device) for uuid, prefix in known if prefix is not None}
+            run.prefixes |= {uuid: _moved(layers, starts, x.device) for uuid, layers in known}
         return [x0.to(x.device).expand_as(x).clone() for x0 in kept.predictions]
+
+
+def _moved(prefixes: Mapping[int, Prefix], wanted: Iterable[int], device: torch.device) -> dict[int, Prefix]:
+    """The records at the wanted layers, where there are any, on a device."""
+    return {layer: prefixes[layer].to(device) for layer in wanted if layer in prefixes}

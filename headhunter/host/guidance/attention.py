@@ -1,8 +1,8 @@
-"""The attention override of one block in one forward: the backend's own output, then SoftPAG on the selected heads."""
+"""The attention override of one block in one forward: the backend's own output, then a change of the selected heads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,43 +22,59 @@ class Witness:
 
 @dataclass(frozen=True)
 class Entry:
-    """One prediction of an evaluation that is perturbed: its group and the strengths of its heads."""
+    """A group with the strengths of its heads: in an extra pass, one prediction of an evaluation."""
 
     group: Group
     strengths: LayerStrengths
 
 
-class JointAttention:
-    """The override, for the host to call in place of its attention.
+@dataclass(frozen=True)
+class Attend:
+    """How one attention call was made: the backend (or an earlier override), and the settings besides its tensors."""
 
-    previous: an override that was there before. entries, chunks: chunk i of the batch is perturbed as
-    `entries[chunks[i]]` says (None: not). queries, length: rows and tokens of the joint attention; any other (the second
-    one of SD3.5 medium, cross attention) stays as it is. picture: the image's rows. first_only: later calls of this length
-    are none of ours. calls: how often the joint attention has run.
+    call: Callable[..., Tensor]
+    settings: Mapping[str, Any]
+
+    @property
+    def qk_scale(self) -> float | None:
+        """What replaces 1/sqrt(D), where the host says so."""
+        return self.settings.get("scale")
+
+
+def attend_to(attend: Attend, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """The backend's attention of q [B, L', n, D] over k and v [B, L, n, D]: [B, L', n, D]."""
+    few = attend.call(
+        q.transpose(1, 2),
+        k.transpose(1, 2),
+        v.transpose(1, 2),
+        q.shape[2],
+        mask=mask,
+        skip_reshape=True,
+        skip_output_reshape=True,
+        **attend.settings,
+    )
+    return few.transpose(1, 2)
+
+
+class JointCall:
+    """An override, for the host to call in place of its attention, that changes the output of the joint attention.
+
+    previous: an override that was there before. queries, length: rows and tokens of the joint attention; any other (the
+    second one of SD3.5 medium, cross attention) stays as it is. picture: the image's rows. first_only: later calls of this
+    length are none of ours. calls: how often the joint attention has run.
     """
 
-    def __init__(
-        self,
-        previous: Callable | None,
-        layer: int,
-        entries: Sequence[Entry | None],
-        chunks: Sequence[int],
-        queries: int,
-        length: int,
-        picture: slice,
-        first_only: bool,
-        witness: Witness,
-    ):
+    def __init__(self, previous: Callable | None, queries: int, length: int, picture: slice, first_only: bool):
         self.previous = previous
-        self.layer = layer
-        self.entries = entries
-        self.chunks = chunks
         self.queries = queries
         self.length = length
         self.picture = picture
         self.first_only = first_only
-        self.witness = witness
         self.calls = 0
+
+    def change(self, result: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, attend: Attend) -> None:
+        """Change the output `result` in place. q, k, v, result [B, L, H, D]; mask [B or 1, H or 1, L or 1, L]."""
+        raise NotImplementedError
 
     def __call__(
         self,
@@ -73,10 +89,10 @@ class JointAttention:
         skip_output_reshape: bool = False,
         **kwargs: Any,
     ) -> Tensor:
-        attend = func if self.previous is None else partial(self.previous, func)
-        kwargs = {"attn_precision": attn_precision, **kwargs}
+        call = func if self.previous is None else partial(self.previous, func)
+        attend = Attend(call, {"attn_precision": attn_precision, **kwargs})
         shaped = {"skip_reshape": skip_reshape, "skip_output_reshape": skip_output_reshape}
-        out = attend(q, k, v, heads, mask=mask, **shaped, **kwargs)
+        out = call(q, k, v, heads, mask=mask, **shaped, **attend.settings)
         q, k, v = (_heads_third(t, heads, skip_reshape) for t in (q, k, v))
         joint = q.shape[1] == self.queries and k.shape[1] == v.shape[1] == self.length
         if not joint or (self.first_only and self.calls):
@@ -85,33 +101,50 @@ class JointAttention:
         k, v = (_every_head(t, heads) for t in (k, v))
         # A copy, since an override of another pack may keep what it returned.
         result = _heads_third(out, heads, skip_output_reshape).clone()
-        self._perturb(result, q, k, v, _full(mask), attend, kwargs)
+        self.change(result, q, k, v, _full(mask), attend)
         return result.transpose(1, 2) if skip_output_reshape else result.flatten(2)
 
-    def _perturb(
-        self, result: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, attend: Callable, kwargs: dict
-    ) -> None:
-        """In place. q, k, v, result [B, L, H, D]; mask [B or 1, H or 1, L or 1, L]."""
+
+class PerturbedAttention(JointCall):
+    """The joint attention of a perturbed pass: chunk i of the batch as `entries[chunks[i]]` says (None: not)."""
+
+    def __init__(
+        self,
+        previous: Callable | None,
+        queries: int,
+        length: int,
+        picture: slice,
+        first_only: bool,
+        layer: int,
+        entries: Sequence[Entry | None],
+        chunks: Sequence[int],
+        witness: Witness,
+    ):
+        super().__init__(previous, queries, length, picture, first_only)
+        self.layer = layer
+        self.entries = entries
+        self.chunks = chunks
+        self.witness = witness
+
+    def change(self, result: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, attend: Attend) -> None:
         batch = result.shape[0] // len(self.chunks)
         for index, chunk in enumerate(self.chunks):
             entry = self.entries[chunk]
             strengths = entry.strengths.of(self.layer, result.device) if entry else None
             if entry is None or strengths is None:
                 continue
-            group = entry.group
             part = slice(index * batch, (index + 1) * batch)
-            rows = self.picture if group.picture_alone else slice(None)
             perturb(
                 result[part],
                 q[part],
                 k[part],
                 v[part],
                 *strengths,
-                rows,
-                group.perturbation,
-                partial(_attend, attend, kwargs),
-                group.temperature,
-                kwargs.get("scale"),
+                rows_of(entry.group, self.picture),
+                entry.group.perturbation,
+                partial(attend_to, attend),
+                entry.group.temperature,
+                attend.qk_scale,
                 mask[part] if mask is not None and mask.shape[0] > 1 else mask,
             )
             self.witness.called = True
@@ -120,10 +153,10 @@ class JointAttention:
 class IndexedAttention:
     """The override of a whole forward, for families whose attention knows the number of its block and nothing else.
 
-    previous: an override that was there before. layers: the joint attention of each perturbed layer.
+    previous: an override that was there before. layers: the joint attention of each changed layer.
     """
 
-    def __init__(self, previous: Callable | None, layers: dict[int, JointAttention]):
+    def __init__(self, previous: Callable | None, layers: Mapping[int, JointCall]):
         self.previous = previous
         self.layers = layers
 
@@ -135,19 +168,9 @@ class IndexedAttention:
         return func(*args, **kwargs) if self.previous is None else self.previous(func, *args, **kwargs)
 
 
-def _attend(attend: Callable, kwargs: dict, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """The backend's attention of q [B, L', n, D] over k and v [B, L, n, D]: [B, L', n, D]."""
-    few = attend(
-        q.transpose(1, 2),
-        k.transpose(1, 2),
-        v.transpose(1, 2),
-        q.shape[2],
-        mask=mask,
-        skip_reshape=True,
-        skip_output_reshape=True,
-        **kwargs,
-    )
-    return few.transpose(1, 2)
+def rows_of(group: Group, picture: slice) -> slice:
+    """The query rows that a group acts on."""
+    return picture if group.picture_alone else slice(None)
 
 
 def _heads_third(t: Tensor, heads: int, heads_second: bool) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...guidance import Momentum
+from ...guidance import Group, Momentum
 from .attention import Entry
 
 HALVINGS = 40
@@ -29,16 +29,23 @@ class Course:
         sigma [B] is read from the device only where a group needs it.
         """
         groups = [entry.group for entry in active]
-        changing = any(group.end_scale != 1 for group in groups)
-        if not changing and all(group.mix != "apg" for group in groups):
-            return list(differences), [group.scale for group in groups]
+        scales = scales_at(model, sigma, groups)
+        if all(group.mix != "apg" for group in groups):
+            return list(differences), scales
         value = float(sigma.max())
-        percent = percent_of(value, model.model_sampling.percent_to_sigma) if changing else 0.0
         moved = [
             self._momenta[entry].add(difference, value) if entry.group.mix == "apg" else difference
             for entry, difference in zip(active, differences, strict=True)
         ]
-        return moved, [group.scale_at(percent) for group in groups]
+        return moved, scales
+
+
+def scales_at(model: Any, sigma: Tensor, groups: Sequence[Group]) -> list[float]:
+    """The groups' scales at a step; sigma [B] is read from the device only where one changes."""
+    if all(group.end_scale == 1 for group in groups):
+        return [group.scale for group in groups]
+    percent = percent_of(float(sigma.max()), model.model_sampling.percent_to_sigma)
+    return [group.scale_at(percent) for group in groups]
 
 
 def percent_of(sigma: float, to_sigma: Callable[[float], float]) -> float:

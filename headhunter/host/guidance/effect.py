@@ -76,7 +76,9 @@ class Effect:
         if waiting:
             return self._outside(waiting)
         if self._difference is None:
-            return ""
+            steers = any(entry.group.in_attention for entry in self.acted)
+            lost = steers and not self.witness.called
+            return self._unreached("never reached the attention heads", transformer_options) if lost else ""
         if not self.witness.called and self.idle:
             return (
                 "the guidance had no effect: where its window is, the positive conditioning is limited to other steps "

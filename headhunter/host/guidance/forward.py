@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -14,6 +14,9 @@ from torch import Tensor
 from ..models import bare
 from .blocks import Architecture, Args, Options
 from .prefix import Prefix, Recording
+
+if TYPE_CHECKING:
+    from .steering import Steering
 
 KEY = "headhunter"
 
@@ -26,19 +29,25 @@ class AttentionMismatch(RuntimeError):
 class Forward:
     """One forward, in which some chunks of the batch may have perturbed heads.
 
-    architecture: the model's. recording: what it is to record, or None. prefix: what it starts from, or None.
-    chunks: for each chunk of the batch, which prediction it is. picture: tokens of the latent. network: the transformer.
-    text: how many text tokens its blocks told of. ran: hooked layers whose blocks ran.
+    architecture: the model's. recordings: what it is to record, by layer. steering: what moves its heads, or None. prefix:
+    what it starts from, or None. chunks: for each chunk of the batch, which prediction it is. picture: tokens of the
+    latent. network: the transformer. text: how many text tokens its blocks told of. ran: hooked layers whose blocks ran.
     """
 
     architecture: Architecture
-    recording: Recording | None = None
+    recordings: Mapping[int, Recording] = field(default_factory=dict)
+    steering: Steering | None = None
     prefix: Prefix | None = None
     chunks: Sequence[int] = ()
     picture: int = 0
     network: Any = None
     text: int | None = None
     ran: set[int] = field(default_factory=set)
+
+    def see(self, network: Any, x: Tensor) -> None:
+        """Take note of the transformer and of the latent's size."""
+        self.network = network
+        self.picture = picture_tokens(self.architecture, network, x)
 
     def image_rows(self, total: int, text: int | None) -> slice:
         """The picture's own tokens in a joint sequence of `total`."""
@@ -59,6 +68,28 @@ class Forward:
 def forward_of(args: Args) -> Forward | None:
     """The forward that a block is called in; None where another pack calls it without transformer options."""
     return (args.get("transformer_options") or {}).get(KEY)
+
+
+def joint_sequence(forward: Forward, args: Args) -> tuple[int, slice, bool]:
+    """Of a block's joint attention: its tokens, the picture's rows, and whether calls after the first are others.
+
+    Cross attention over as many text tokens looks the same, and comes after.
+    """
+    length = forward.architecture.tokens(args)
+    crossed = forward.architecture.family.cross_attention and args["txt"].shape[1] == length
+    return length, forward.image_rows(length, _text(forward, args)), crossed
+
+
+def _text(forward: Forward, args: Args) -> int | None:
+    """How many text tokens come before the picture."""
+    if forward.architecture.family.cross_attention:
+        return None
+    if args.get("txt") is not None:
+        return args["txt"].shape[1]
+    if forward.text is not None:
+        return forward.text
+    where = args["transformer_options"].get("img_slice")
+    return where[0] if where else None
 
 
 def check_calls(layer: int, calls: int) -> None:

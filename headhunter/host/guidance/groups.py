@@ -16,12 +16,14 @@ from torch import Tensor
 
 from ...guidance import Group, guide
 from ...heads import Head, parse
+from ..models import bare
 from .attention import Entry
 from .blocks import Architecture, Options, replacements
 from .forward import KEY as FORWARD
 from .forward import Forward, same_backend
 from .hooks import Probe, Recorder
 from .run import RUN, Run, may_skip_passes
+from .steering import steered_by_index
 from .strengths import LayerStrengths
 from .wrapped import carry_out
 
@@ -40,7 +42,13 @@ class HeadGuidance:
 
     def __call__(self, args: dict[str, Any]) -> Tensor:
         """Post-CFG function of the host; all predictions in `args` are x0 [B, C, H, W]."""
-        run: Run = args["model_options"].get("transformer_options", {}).get(RUN) or self.new_run(None)
+        run: Run | None = args["model_options"].get("transformer_options", {}).get(RUN)
+        if run is None:
+            if any(entry.group.in_attention for entry in self.live):
+                raise RuntimeError(
+                    "HeadHunter: this guider does not sample as ComfyUI's do; use the method extra pass."
+                )
+            run = self.new_run(None)
         active = run.active(args["model"], args["sigma"])
         if not active:
             run.end_step()
@@ -129,6 +137,7 @@ def _outer_sample(executor: Any, *args: Any, **kwargs: Any) -> Tensor:
     guider.model_options = create_model_options_clone(original)
     transformer_options = guider.model_options.setdefault("transformer_options", {})
     transformer_options[RUN] = run
+    run.steered.hook(guidance.architecture, transformer_options)
     _record_prefixes(guidance, run, guider.model_options)
     for kind, wrapper in {WrappersMP.PREDICT_NOISE: _predict_noise, WrappersMP.APPLY_MODEL: _record}.items():
         add_wrapper_with_key(kind, RECORD_KEY, partial(wrapper, run), transformer_options)
@@ -150,7 +159,7 @@ def _record_prefixes(guidance: HeadGuidance, run: Run, model_options: Options) -
         replaced[key] = Probe(replaced.get(key), run.ran)
     if architecture.family.indexed:
         return
-    for layer in {entry.strengths.layers[0] for entry in guidance.live if entry.strengths.layers[0]}:
+    for layer in {entry.strengths.first for entry in run.live} - {0}:
         key = architecture.key(layer)
         replaced[key] = Recorder(replaced.get(key), layer, architecture.streams)
     carry_out(architecture, transformer_options)
@@ -175,16 +184,26 @@ def _record(
     transformer_options: Options | None = None,
     **kwargs: Any,
 ) -> Tensor:
-    """APPLY_MODEL wrapper: record what the conditional pass has at the layer where the perturbed pass will start.
+    """APPLY_MODEL wrapper of all forwards of a sampling: what of it is recorded, and what moves its heads.
 
-    Not with a ControlNet, which adds to the blocks from outside of them.
+    Recorded is what the conditional pass has where perturbed passes will start; not with a ControlNet, which adds to the
+    blocks from outside of them.
     """
     options: Options = transformer_options or {}
-    recording = None if control is not None else run.recording(options)
-    if FORWARD not in options and run.guides:
-        options = same_backend(options)
-        options[FORWARD] = Forward(run.architecture, recording=recording)
+    recordings = {} if control is not None else run.recordings(options)
+    if not run.guides:
+        return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+    options = same_backend(options)
+    forward = Forward(run.architecture, recordings=recordings, steering=run.steered.of(options))
+    options[FORWARD] = forward
+    if forward.steering is not None:
+        forward.see(bare(executor.class_obj.diffusion_model), x)
+        if run.architecture.family.indexed:
+            length = run.architecture.family.joint_length(forward.picture, c_crossattn, kwargs)
+            options = steered_by_index(options, forward.steering, length, forward.picture)
     result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
-    if recording is not None:
-        run.prefixes |= recording.prefixes(options["uuids"])
+    forward.check(forward.steering.layers if forward.steering else ())
+    for layer, recording in recordings.items():
+        for cond, prefix in recording.prefixes(options["uuids"]).items():
+            run.prefixes.setdefault(cond, {})[layer] = prefix
     return result

@@ -16,7 +16,7 @@ from .run import RUN, may_skip_passes
 class HeadHunterGuider(comfy.samplers.CFGGuider):
     """CFG and the groups on the model; the same result as the stock CFGGuider gives with that model, for less.
 
-    One evaluation of all rows, or the host's own first and then the groups from their first perturbed layer on (prefix
+    One evaluation of all rows, or the host's own first and then the groups, each from its first perturbed layer on (prefix
     reuse), whichever spends fewer block evaluations. Where another pack answers for the model (a cache) or has taken
     the host's evaluation slot, this is the stock CFGGuider, and the groups are evaluated after CFG.
     """
@@ -35,7 +35,7 @@ class HeadHunterGuider(comfy.samplers.CFGGuider):
         run = model_options.get("transformer_options", {}).get(RUN)
         apart = SLOT in model_options or may_skip_passes(model_options)
         # With prefix reuse the conditional pass comes first and saves blocks; without, one call with all rows saves calls.
-        if run is not None and not apart and run.layer is None:
+        if run is not None and not apart and not run.starts:
             # The slot is set in a copy for this one prediction, so that the host's own order of hooks is kept.
             def together(args: dict[str, Any]) -> list[Tensor]:
                 return run.evaluate_together(args | {"model_options": model_options})

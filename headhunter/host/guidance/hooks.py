@@ -8,9 +8,9 @@ from uuid import UUID
 import torch
 from torch import Tensor
 
-from .attention import Entry, JointAttention, Witness
+from .attention import Entry, PerturbedAttention, Witness
 from .blocks import Architecture, Args, BlockHook
-from .forward import check_calls, forward_of, with_override
+from .forward import check_calls, forward_of, joint_sequence, with_override
 
 
 class Probe(BlockHook):
@@ -36,8 +36,8 @@ class Recorder(BlockHook):
 
     def __call__(self, args: Args, extra: Args) -> dict[str, Tensor]:
         forward = forward_of(args)
-        recording = forward.recording if forward is not None else None
-        if recording is not None and recording.layer == self.layer:
+        recording = forward.recordings.get(self.layer) if forward is not None else None
+        if recording is not None:
             recording.take(args, self.streams)
         return super().__call__(args, extra)
 
@@ -90,33 +90,21 @@ class PerturbedBlock(BlockHook):
         prefix = forward.starts_from(args) if self.first else None
         if prefix is not None:
             args = prefix.put(args)
+        length, picture, first_only = joint_sequence(forward, args)
         options = args["transformer_options"]
-        length = self.architecture.tokens(args)
-        joint = JointAttention(
+        joint = PerturbedAttention(
             options.get("optimized_attention_override"),
+            length,
+            length,
+            picture,
+            first_only,
             self.layer,
             self.entries,
             forward.chunks,
-            length,
-            length,
-            forward.image_rows(length, self._text(args, forward.text)),
-            # Cross attention over as many text tokens looks the same, and comes after.
-            first_only=self.architecture.family.cross_attention and args["txt"].shape[1] == length,
-            witness=self.witness,
+            self.witness,
         )
         result = super().__call__(args | {"transformer_options": with_override(options, joint)}, extra)
         check_calls(self.layer, joint.calls)
         if not torch.compiler.is_compiling():
             forward.ran.add(self.layer)
         return result
-
-    def _text(self, args: Args, told: int | None) -> int | None:
-        """How many text tokens come before the picture."""
-        if self.architecture.family.cross_attention:
-            return None
-        if args.get("txt") is not None:
-            return args["txt"].shape[1]
-        if told is not None:
-            return told
-        where = args["transformer_options"].get("img_slice")
-        return where[0] if where else None

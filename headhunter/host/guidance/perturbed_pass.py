@@ -17,9 +17,9 @@ from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from torch import Tensor
 
 from ..models import bare
-from .attention import Entry, IndexedAttention, JointAttention, Witness
+from .attention import Entry, IndexedAttention, PerturbedAttention, Witness
 from .blocks import Architecture, Options, replacements
-from .forward import KEY, Forward, check_calls, picture_tokens, with_override
+from .forward import KEY, Forward, check_calls, with_override
 from .hooks import PerturbedBlock, Skipped, TextRecorder
 from .prefix import Prefix, joined
 from .wrapped import carry_out
@@ -89,14 +89,14 @@ def _apply_model(
     """
     transformer_options = transformer_options or {}
     chunks = transformer_options["cond_or_uncond"]
-    network = bare(executor.class_obj.diffusion_model)
+    earlier: Forward | None = transformer_options.get(KEY)
     forward = Forward(
         architecture,
+        steering=earlier.steering if earlier else None,
         prefix=joined(prefixes, transformer_options["uuids"], x.shape[0] // len(chunks)) if prefixes else None,
         chunks=chunks,
-        picture=picture_tokens(architecture, network, x),
-        network=network,
     )
+    forward.see(bare(executor.class_obj.diffusion_model), x)
     transformer_options = transformer_options | {
         KEY: forward,
         "cond_or_uncond": [0 if entries[chunk] else chunk for chunk in chunks],
@@ -126,20 +126,5 @@ def _indexed(
 ) -> IndexedAttention:
     """The override of a forward whose attention knows its block's number alone: the picture's rows of each layer."""
     previous = options.get("optimized_attention_override")
-    return IndexedAttention(
-        previous,
-        {
-            layer: JointAttention(
-                previous,
-                layer,
-                entries,
-                forward.chunks,
-                queries=forward.picture,
-                length=length,
-                picture=slice(None),
-                first_only=False,
-                witness=witness,
-            )
-            for layer in layers
-        },
-    )
+    joint = partial(PerturbedAttention, previous, forward.picture, length, slice(None), False)
+    return IndexedAttention(previous, {layer: joint(layer, entries, forward.chunks, witness) for layer in layers})

@@ -4,12 +4,14 @@ Both passes see the same x and the same prompt, so every block before the first 
 both. What enters that block is recorded in the conditional pass; in the perturbed pass the blocks before it return their
 input, and the record is put in place. Exact: no number changes.
 
-Nothing is recorded, and the perturbed pass runs whole, where the two passes may differ: see `may_reuse` and `joined`.
+Groups of heads that start at different layers have a perturbed pass each, from a record of its own layer on.
+
+Nothing is recorded, and the perturbed pass runs whole, where the two passes may differ: see `reusable` and `joined`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -51,7 +53,7 @@ class Prefix:
 
 
 class Recording:
-    """What one forward is to record: the input of `layer`, of those of its chunks that are conditional."""
+    """What one forward is to record of one layer: its input, of those of its chunks that are conditional."""
 
     def __init__(self, layer: int, chunks: Sequence[bool]):
         self.layer = layer
@@ -77,19 +79,21 @@ class Recording:
         return {uuid: Prefix(self.layer, img, txt) for uuid, img, txt in zip(wanted, imgs, txts, strict=True)}
 
 
-def may_reuse(model_options: Options, architecture: Architecture, layer: int) -> bool:
-    """Whether the conditional pass may be recorded for a perturbed pass that starts at `layer`.
+def reusable(model_options: Options, architecture: Architecture, layers: Iterable[int]) -> list[int]:
+    """Those of `layers` at which the conditional pass may be recorded for perturbed passes that start there, in order.
 
     Not where the family's blocks are not replaced; where another pack replaces a block before it, adds something after
     blocks or evaluates the conds in its own way; in context windows (a cond then runs several times a step), or on several GPUs.
     """
     options = model_options.get("transformer_options", {})
-    if layer == 0 or options.get(REUSE) is False or not shares_calls(model_options) or architecture.family.indexed:
-        return False
+    wanted = sorted({layer for layer in layers if layer > 0})
+    if not wanted or options.get(REUSE) is False or not shares_calls(model_options) or architecture.family.indexed:
+        return []
     if any(options.get("patches", {}).get(name) for name in AFTER_BLOCKS):
-        return False
+        return []
     replaced = options.get("patches_replace", {}).get("dit", {})
-    return not any(foreign(replaced, architecture.key(earlier)) for earlier in range(layer))
+    last = next((layer for layer in range(wanted[-1]) if foreign(replaced, architecture.key(layer))), wanted[-1])
+    return [layer for layer in wanted if layer <= last]
 
 
 def shares_calls(model_options: Options) -> bool:

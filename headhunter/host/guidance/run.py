@@ -15,16 +15,18 @@ from torch import Tensor
 from ...guidance import Group
 from .attention import Entry
 from .blocks import Architecture, Options
-from .course import Course
+from .course import Course, scales_at
 from .effect import Effect, applies, limited
 from .perturbed_pass import perturbed_options
-from .prefix import Prefix, Recording, may_reuse
+from .prefix import Prefix, Recording, reusable
+from .steering import Steered
 
 RUN = "headhunter_run"
 EDGE = 1e-4
 """How far, relatively, a step's sigma may lie from a window's edge and still be on it: what rounding makes of it."""
 
 Conds = list[dict[str, Any]]
+Prefixes = dict[uuid.UUID, dict[int, Prefix]]
 
 
 def may_skip_passes(model_options: Options) -> bool:
@@ -36,56 +38,55 @@ def may_skip_passes(model_options: Options) -> bool:
 class Run:
     """What one sampling remembers: the last differences, whether anything had an effect, and what ran in this step.
 
-    ran: the conds whose forwards ran, where a cache could have skipped them. layer: where the perturbed passes of this
-    step start (prefix reuse), None for the beginning. prefixes: what the conditional pass had there, by cond. course: what
-    changes from step to step.
+    ran: the conds whose forwards ran, where a cache could have skipped them. starts: the layers at which perturbed passes
+    of this step may start (prefix reuse). prefixes: what the conditional pass had there, by cond, then by layer. course:
+    what changes from step to step.
     """
 
     def __init__(self, live: Sequence[Entry], architecture: Architecture, guider: comfy.samplers.CFGGuider | None):
-        self.live = live
+        self.live = [entry for entry in live if not entry.group.in_attention]
         self.architecture = architecture
         self.guider = guider
         self.course = Course()
         self.ran: set[uuid.UUID] = set()
-        self.prefixes: dict[uuid.UUID, Prefix] = {}
-        self.layer: int | None = None
+        self.prefixes: Prefixes = {}
+        self.starts: list[int] = []
         self._active: list[Entry] | None = None
         self._together: list[Tensor] | None = None
         self._last: dict[Entry, Tensor] = {}
         self.effect = Effect(live)
+        self.steered = Steered([entry for entry in live if entry.group.in_attention], guider, self.effect.witness)
 
     def active(self, model: Any, sigma: Tensor) -> list[Entry]:
         """The live groups whose window holds this step; sigma is read from the device only where a window is set."""
         if self._active is not None:
             return self._active
-        if not any(entry.group.windowed for entry in self.live):
-            return list(self.live)
-        value, to_sigma = float(sigma.max()), model.model_sampling.percent_to_sigma
-        return [entry for entry in self.live if _inside(entry.group, value, to_sigma)]
+        return _acting(self.live, model, sigma)
 
     @property
     def guides(self) -> bool:
         """Whether a group acts in the step that has begun."""
-        return bool(self._active)
+        return bool(self._active or self.steered.active)
 
     def begin_step(self, model: Any, sigma: Tensor, model_options: Options) -> None:
-        """Decide which groups act in this step, and from which layer on their passes may run (prefix reuse)."""
+        """Decide which groups act in this step, and from which layers on their passes may run (prefix reuse)."""
         self.end_step()
         self._active = self.active(model, sigma)
-        self.effect.begun(self._active, sigma, model.model_sampling.percent_to_sigma)
-        first = min((entry.strengths.layers[0] for entry in self._active), default=0)
-        self.layer = first if may_reuse(model_options, self.architecture, first) else None
+        steered = _acting(self.steered.live, model, sigma)
+        self.steered.begin(steered, scales_at(model, sigma, [entry.group for entry in steered]))
+        self.effect.begun([*self._active, *steered], sigma, model.model_sampling.percent_to_sigma)
+        self.starts = reusable(model_options, self.architecture, [entry.strengths.first for entry in self._active])
 
-    def recording(self, transformer_options: Options) -> Recording | None:
-        """What a forward is to record: its conditional chunks, each the first time it is evaluated in a step.
+    def recordings(self, transformer_options: Options) -> dict[int, Recording]:
+        """What a forward is to record, by layer: its conditional chunks, each the first time it is evaluated in a step.
 
         Later evaluations of the same cond in the same step are other packs' (a skipped layer, another attention).
         """
-        if self.layer is None:
-            return None
+        if not self.starts:
+            return {}
         chunks = zip(transformer_options["cond_or_uncond"], transformer_options["uuids"], strict=True)
         wanted = [index == 0 and cond not in self.prefixes for index, cond in chunks]
-        return Recording(self.layer, wanted) if any(wanted) else None
+        return {layer: Recording(layer, wanted) for layer in self.starts} if any(wanted) else {}
 
     def evaluate(
         self,
@@ -106,10 +107,36 @@ class Run:
         slots = [None] * len(plain) + list(entries)
         originals = [cond["uuid"] for cond in perturbed] * len(entries)
         derived = [cond["uuid"] for group in conds[len(plain) :] for cond in group or ()]
+        self.steered.positives.update(derived)
         known = {own: (prefixes or {}).get(other) for own, other in zip(derived, originals, strict=True)}
         found = {own: prefix for own, prefix in known.items() if prefix is not None}
         options = perturbed_options(options, slots, self.architecture, self.effect.witness, found)
         return comfy.samplers.calc_cond_batch(model, conds, x, sigma, options)
+
+    def _evaluate_planned(
+        self,
+        model: Any,
+        positive: Conds,
+        active: Sequence[Entry],
+        x: Tensor,
+        sigma: Tensor,
+        options: Options,
+        prefixes: Prefixes,
+    ) -> list[Tensor]:
+        """x0 of each active group, for the fewest block evaluations: groups that start at the same layer go together.
+
+        Of L layers, a set S of groups costs |S| (L - its first layer), so that no group may start before its own first
+        layer only because another does. A further model call is paid for each further layer at which groups start.
+        """
+        recorded = {layer for cond in positive for layer in prefixes.get(cond["uuid"], ())}
+        starts = {entry: max((at for at in recorded if at <= entry.strengths.first), default=0) for entry in active}
+        found: dict[Entry, Tensor] = {}
+        for start in sorted(set(starts.values())):
+            entries = [entry for entry in active if starts[entry] == start]
+            at_start = {cond: layers[start] for cond, layers in prefixes.items() if start in layers}
+            predictions = self.evaluate(model, [], positive, entries, x, sigma, options, at_start)
+            found |= dict(zip(entries, predictions, strict=True))
+        return [found[entry] for entry in active]
 
     def evaluate_together(self, args: dict[str, Any]) -> list[Tensor]:
         """The host's own conds and all active groups in one evaluation; the groups' part is kept for `differences`."""
@@ -127,7 +154,7 @@ class Run:
         """Forget what belongs to this step alone."""
         self._together = None
         self._active = None
-        self.layer = None
+        self.starts = []
         self.prefixes = {}
         self.ran.clear()
 
@@ -146,13 +173,15 @@ class Run:
         elif cond is not None and skipped and all(entry in self._last for entry in active):
             return cond, [self._last[entry] for entry in active]
         else:
-            # Where the guider gave no prediction of the conditional, or a cache gave it, it is evaluated beside the perturbed.
-            plain = [_own_uuids(positive, "cond")] if cond is None or skipped else []
-            evaluated = self.evaluate(
-                args["model"], plain, positive, active, args["input"], args["sigma"], args["model_options"], prefixes
-            )
-            base, perturbed = evaluated[0] if plain else cond, evaluated[len(plain) :]
-            cond = base if cond is None else cond
+            model, x, sigma, options = (args[name] for name in ("model", "input", "sigma", "model_options"))
+            if cond is None or skipped:
+                # The guider gave no prediction of the conditional, or a cache gave it: evaluated beside the perturbed.
+                plain = _own_uuids(positive, "cond")
+                self.steered.positives.update(one["uuid"] for one in plain)
+                base, *perturbed = self.evaluate(model, [plain], positive, active, x, sigma, options)
+                cond = base if cond is None else cond
+            else:
+                perturbed = self._evaluate_planned(model, positive, active, x, sigma, options, prefixes)
         assert base is not None and cond is not None
         result = [base - prediction for prediction in perturbed]
         self._remember(active, result)
@@ -190,6 +219,14 @@ class Run:
         text = self.effect.warning(transformer_options)
         if text:
             logging.warning("HeadHunter: %s", text)
+
+
+def _acting(live: Sequence[Entry], model: Any, sigma: Tensor) -> list[Entry]:
+    """The groups whose window holds a step; sigma is read from the device only where a window is set."""
+    if not any(entry.group.windowed for entry in live):
+        return list(live)
+    value, to_sigma = float(sigma.max()), model.model_sampling.percent_to_sigma
+    return [entry for entry in live if _inside(entry.group, value, to_sigma)]
 
 
 def _inside(group: Group, sigma: float, to_sigma: Callable[[float], float]) -> bool:

@@ -26,6 +26,11 @@ class LayerStrengths:
         self._moved: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
 
     @property
+    def first(self) -> int:
+        """The first layer that has heads."""
+        return self.layers[0]
+
+    @property
     def largest(self) -> float:
         """The largest |u| of any head."""
         return max((float(u.abs().max()) for _, u in self._table.values()), default=0.0)

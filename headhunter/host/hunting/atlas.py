@@ -17,12 +17,13 @@ from ...grid import Grid, describe
 from ...heads import HeadSet, HeadTextError, format_heads, parse
 from ...study import Row, Study, open_study
 from ..generation.generate import Generator, Sampling
-from ..generation.pictures import from_bytes, from_pil, png, preview, to_pil
+from ..generation.pictures import from_pil, png, preview, to_pil
 from ..generation.prompts import Pair, check_pairs
 from ..models import grid_of
 from ..progress import Progress
 from .checks import check_acts
 from .identity import identity_of
+from .kept import kept_picture
 from .studies import study_path
 
 UNGUIDED = "unguided"
@@ -130,9 +131,9 @@ def _fill(
 
 
 def _picture(study: Study, grid: Grid, heads: HeadSet, number: int) -> Tensor:
-    data = study.picture(format_heads(heads, grid), number)
-    assert data is not None
-    return from_bytes(data)
+    image = kept_picture(study, format_heads(heads, grid), number)
+    assert image is not None
+    return image
 
 
 def _difference(image: Tensor, base: Tensor) -> Tensor:

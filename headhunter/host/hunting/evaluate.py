@@ -25,6 +25,7 @@ from ..generation.generate import Generator
 from ..generation.pictures import from_bytes, png, preview
 from ..generation.prompts import Pair
 from ..progress import Progress, duration
+from .kept import kept_picture
 
 PAIRS_IN_A_CHUNK = 16
 Known = dict[tuple[HeadSet, int], tuple[float, ...]]
@@ -92,12 +93,13 @@ class Evaluator:
         """The set's pictures on every pair, [H, W, 3] each; those that the study does not hold are made and kept."""
         result = []
         for number, pair in enumerate(self.pairs):
-            data = self.study.picture(self.text(heads), number)
-            if data is None:
-                image = self.generator.decode(self.generator.latents([heads], pair))[0]
-                data = png(image)
-                self.study.add([Row(self.text(heads), number, self.progress.round, "", (), preview(image), data)])
-            result.append(from_bytes(data))
+            image = kept_picture(self.study, self.text(heads), number)
+            if image is None:
+                made = self.generator.decode(self.generator.latents([heads], pair))[0]
+                data = png(made)
+                self.study.add([Row(self.text(heads), number, self.progress.round, "", (), preview(made), data)])
+                image = from_bytes(data)
+            result.append(image)
         return result
 
     def _chunks(

@@ -19,8 +19,8 @@ from ...hunt import Hunt, hunt
 from ...report import dump, report_of
 from ...scoring.base import Scorer
 from ...scoring.combine import components_of
-from ...strategies import STRATEGIES, planned_evaluations, planned_gradients, planned_passes
-from ...study import open_study
+from ...strategies import STRATEGIES, Strategy, planned_evaluations, planned_gradients, planned_passes
+from ...study import Study, open_study
 from ..attribution.attribution import Attribution, check_differentiable
 from ..generation.generate import Generator, Sampling
 from ..generation.pictures import from_pil
@@ -75,11 +75,7 @@ def search(
     """Run a hunt, or go on with one. ValueError and StudyError name what is wrong; the user's cancel keeps all scores."""
     grid = grid_of(model)
     check_pairs(pairs, sampling.cfg)
-    if plan.strategy not in STRATEGIES:
-        raise ValueError(f"strategy is {plan.strategy!r}; it must be one of {', '.join(STRATEGIES)}")
-    strategy = STRATEGIES[plan.strategy]
-    if strategy.needs_gradients:
-        check_differentiable(scorer)
+    strategy = _strategy(plan, scorer)
     pool, start = parse(plan.pool, grid), parse(plan.start_from, grid)
     check_acts(sampling.group, [HeadSet({head: own}) for head, own in (pool - start).items()], "pool")
     check_acts(sampling.group, [start], "start_from")
@@ -101,28 +97,23 @@ def search(
         images, gradients = planned_evaluations(*size, len(start)), planned_gradients(*size)
         progress = Progress(node, study.path.stem, images, plan.rounds, gradients)
         evaluator = Evaluator(generator, pairs, scorer, study, grid, plan.batch_size, plan.max_images, progress)
+        attribute = Attribution(generator, pairs, scorer, study, grid, progress) if strategy.needs_gradients else None
+        planned = {
+            "study": study.path.stem,
+            "settings": {**asdict(sampling), **asdict(plan)},
+            "pairs": identity["pairs"],
+            "scorers": identity["scorers"],
+            "passes_planned": planned_passes(*size, len(start), sampling.cfg != 1, sampling.group.in_attention),
+        }
 
-        attribute = None
-        if strategy.needs_gradients:
-            attribute = Attribution(generator, pairs, scorer, study, grid, progress)
-
-        def about() -> dict[str, Any]:
-            return {
-                "study": study.path.stem,
-                "settings": {**asdict(sampling), **asdict(plan)},
-                "pairs": identity["pairs"],
-                "scorers": identity["scorers"],
-                "passes_planned": planned_passes(*size, len(start), sampling.cfg != 1),
-                "images": study.evaluations(),
-                "images_made_now": progress.made,
-                "seconds": round(progress.seconds, 1),
-                "batch_halved": generator.halved,
-                "frame": asdict(generator.frame) if generator.frame else None,
-            }
+        def report(so_far: Hunt) -> str:
+            text = dump(report_of(so_far, grid, planned | _spent(study, progress, generator)))
+            study.put("report", json.loads(text))
+            return text
 
         def on_round(so_far: Hunt) -> None:
             evaluator.on_round(so_far)
-            study.put("report", json.loads(dump(report_of(so_far, grid, about()))))
+            report(so_far)
 
         result = hunt(
             evaluator,
@@ -136,18 +127,41 @@ def search(
             attribute,
             sampling.group.strength,
         )
-        sets = [HeadSet(), *(result.after(number + 1) for number in range(len(result.rounds)))]
-        if result.baseline is None:
-            sets = []
-        images = [image for heads in sets for image in evaluator.pictures(heads)]
-        report = dump(report_of(result, grid, about()))
-        study.put("report", json.loads(report))
+        pictures = _pictures(result, evaluator)
+        text = report(result)
         progress.finished(0, made=False)
         title = f"Hunt on {grid.model}: {' + '.join(part.name for part, _ in parts)}, {len(pairs)} pairs"
         chart = from_pil(hunt_chart(result, grid, title))[None]
-        empty = torch.zeros(1, 8, 8, 3)
-        images = torch.stack(images) if images else empty
-        return Results(format_heads(result.selected, grid), report, images, chart, study.path.stem, _note(result, grid))
+        return Results(format_heads(result.selected, grid), text, pictures, chart, study.path.stem, _note(result, grid))
+
+
+def _strategy(plan: Plan, scorer: Scorer) -> Strategy:
+    """ValueError where there is none of that name, or the scorer does not give what it needs."""
+    if plan.strategy not in STRATEGIES:
+        raise ValueError(f"strategy is {plan.strategy!r}; it must be one of {', '.join(STRATEGIES)}")
+    strategy = STRATEGIES[plan.strategy]
+    if strategy.needs_gradients:
+        check_differentiable(scorer)
+    return strategy
+
+
+def _spent(study: Study, progress: Progress, generator: Generator) -> dict[str, Any]:
+    """What a hunt took so far, for its report."""
+    return {
+        "images": study.evaluations(),
+        "images_made_now": progress.made,
+        "seconds": round(progress.seconds, 1),
+        "batch_halved": generator.halved,
+        "frame": asdict(generator.frame) if generator.frame else None,
+    }
+
+
+def _pictures(result: Hunt, evaluator: Evaluator) -> Tensor:
+    """[n, H, W, 3]: the unguided pictures and those of each round's set, on every pair; one black one where there is none."""
+    if result.baseline is None:
+        return torch.zeros(1, 8, 8, 3)
+    sets = [HeadSet(), *(result.after(number + 1) for number in range(len(result.rounds)))]
+    return torch.stack([image for heads in sets for image in evaluator.pictures(heads)])
 
 
 def _note(result: Hunt, grid: Grid) -> str:
@@ -164,6 +178,6 @@ def _note(result: Hunt, grid: Grid) -> str:
     )
 
 
-def group_for(scale: float, strength: float, tokens: str, perturbation: str, temperature: float) -> Group:
-    """A group without heads: what each candidate is guided with."""
-    return Group("", scale, strength, tokens=tokens, perturbation=perturbation, temperature=temperature)  # type: ignore[arg-type]
+def group_for(scale: float, strength: float, **settings: Any) -> Group:
+    """A group without heads: what each candidate is guided with. ValueError as `Group`."""
+    return Group("", scale, strength, **settings)

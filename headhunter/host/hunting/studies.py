@@ -12,11 +12,8 @@ from typing import Any
 
 import folder_paths
 
+from ...names import MAX_BYTES, MAX_CHARACTERS, is_device
 from ...study import Study, read_study
-
-MAX_NAME = 100
-MAX_NAME_BYTES = 200  # a file's name has at most 255 on most disks, with .sqlite-journal
-RESERVED = re.compile(r"(?i)con|prn|aux|nul|(com|lpt)[0-9\u00b9\u00b2\u00b3]")
 
 
 def studies_folder() -> Path:
@@ -40,9 +37,9 @@ def plain_name(name: str) -> str:
         why = "use letters, digits, spaces, - and _, a letter, digit or _ first"
     elif name.endswith((".", " ", ".csv")):
         why = "it must not end with a dot, a space or .csv"
-    elif len(name) > MAX_NAME or len(name.encode()) > MAX_NAME_BYTES:
-        why = f"it is too long; at most {MAX_NAME} characters, and {MAX_NAME_BYTES} bytes"
-    elif RESERVED.fullmatch(name.split(".")[0].rstrip()):
+    elif len(name) > MAX_CHARACTERS or len(name.encode()) > MAX_BYTES:
+        why = f"it is too long; at most {MAX_CHARACTERS} characters, and {MAX_BYTES} bytes"
+    elif is_device(name):
         why = "Windows keeps that name for a device"
     if why:
         raise ValueError(f"{name[:100]!r} cannot be a study's name: {why}")
@@ -51,15 +48,15 @@ def plain_name(name: str) -> str:
 
 def list_studies() -> list[dict[str, Any]]:
     """Name, time of last change and size of each study on disk, newest first; what cannot be one is left out."""
-    found = []
+    studies = []
     with suppress(FileNotFoundError), os.scandir(studies_folder()) as entries:
         for entry in entries:
             name = entry.name.removesuffix(".sqlite")
             with suppress(OSError, ValueError):  # a broken link, or a name that no route can ask for
                 if name != entry.name and entry.is_file():
                     about = entry.stat()
-                    found.append({"id": plain_name(name), "changed": about.st_mtime, "bytes": about.st_size})
-    return sorted(found, key=lambda study: study["changed"], reverse=True)
+                    studies.append({"id": plain_name(name), "changed": about.st_mtime, "bytes": about.st_size})
+    return sorted(studies, key=lambda study: study["changed"], reverse=True)
 
 
 def find_study(name: str) -> Study:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import comfy.utils
@@ -12,8 +13,9 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from ...names import file_stem
 from ...scoring.linear import LinearHead, LinearHeadError, fold
-from ...scoring.taste import FORMAT, file_name, read_taste, taste_file
+from ...scoring.taste import FORMAT, read_taste, taste_file
 
 MODEL_FOLDERS = ("image_scorers", "clip_vision", "text_encoders")
 HEAD_FOLDERS = ("image_scorers", "aesthetic")
@@ -81,24 +83,40 @@ def head_stamp(name: str) -> str:
 def save_head(head: LinearHead, counts: tuple[int, int], save_as: str) -> Path:
     """Write a learned head into the first image_scorers folder; an older taste of that name is replaced.
 
-    ValueError where another kind of file has that name, or the name has nothing to keep.
+    ValueError where another kind of file has that name, the name has nothing to keep, or it cannot be written.
     """
     path = Path(folder_paths.get_folder_paths("image_scorers")[0]) / file_name(save_as)
     if path.exists() and not _is_taste(path):
         raise ValueError(f"save_as: {path.name} is there already and is no taste of HeadHunter's; choose another name")
-    path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_suffix(".part")
     tensors, metadata = taste_file(head, counts)
-    safetensors.torch.save_file(tensors, half, metadata=metadata)
-    os.replace(half, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        safetensors.torch.save_file(tensors, half, metadata=metadata)
+        os.replace(half, path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ValueError(
+            f"save_as: {path.name} cannot be written ({getattr(error, 'strerror', None) or error})"
+        ) from None
+    finally:
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
     return path
+
+
+def file_name(name: str) -> str:
+    """`name` as a plain safetensors file name. ValueError where nothing of it can be kept."""
+    stem = file_stem(name.strip().removesuffix(".safetensors"))
+    if not stem:
+        raise ValueError(f"save_as is {name!r}, which has no letters or digits to name a file by")
+    return stem + ".safetensors"
 
 
 def _is_taste(path: Path) -> bool:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             return (file.metadata() or {}).get("format", "").startswith("headhunter-taste/")
-    except Exception:  # whatever it is, it is no taste
+    except Exception:  # not a safetensors file
         return False
 
 

@@ -195,14 +195,14 @@ def vision_config(weights: Mapping[str, Tensor], label: str, configs: Sequence[P
     name = "vision_model.embeddings.position_embedding.weight"
     if name not in weights:
         raise ValueError(f'{label}: the key "{name}" is missing')
-    found = (_layers(weights, "vision_model"), weights[name].shape[1], weights[name].shape[0])
+    size = (_layers(weights, "vision_model"), weights[name].shape[1], weights[name].shape[0])
     for path in configs:
         config = json.loads(path.read_text(encoding="utf-8"))
         positions = (config["image_size"] // config["patch_size"]) ** 2 + (config["model_type"] == "clip_vision_model")
-        if found == (config["num_hidden_layers"], config["hidden_size"], positions):
+        if size == (config["num_hidden_layers"], config["hidden_size"], positions):
             return path
     raise ValueError(
-        f'{label}: an image tower of {found[0]} layers, width {found[1]} and {found[2]} positions ("{name}") is not supported; '
+        f'{label}: an image tower of {size[0]} layers, width {size[1]} and {size[2]} positions ("{name}") is not supported; '
         f"{SUPPORTED} are"
     )
 
@@ -235,10 +235,10 @@ def check_finite(weights: Mapping[str, Tensor], label: str) -> None:
 
 def text_config(weights: Mapping[str, Tensor], configs: Sequence[Path] = TEXT_CONFIGS) -> Path | None:
     """Which of ComfyUI's configurations fits a text tower, by layers and width; None where none does."""
-    found = (_layers(weights, "text_model"), weights["text_model.embeddings.token_embedding.weight"].shape[1])
+    size = (_layers(weights, "text_model"), weights["text_model.embeddings.token_embedding.weight"].shape[1])
     for path in configs:
         config = json.loads(path.read_text(encoding="utf-8"))
-        if found == (config["num_hidden_layers"], config["hidden_size"]):
+        if size == (config["num_hidden_layers"], config["hidden_size"]):
             return path
     return None
 

@@ -145,12 +145,14 @@ def _grid(folder: str, name: str) -> dict[str, Any]:
     """
     if folder and folder not in GRID_FOLDERS:
         raise GridError(f"folder must be one of {', '.join(GRID_FOLDERS)}, or empty for any of them")
-    known = [one for one in ([folder] if folder else GRID_FOLDERS) if one in folder_paths.folder_names_and_paths]
-    found = next((one for one in known if name in folder_paths.get_filename_list(one)), None)
-    if found is None:
+    known = [
+        listed for listed in ([folder] if folder else GRID_FOLDERS) if listed in folder_paths.folder_names_and_paths
+    ]
+    holder = next((listed for listed in known if name in folder_paths.get_filename_list(listed)), None)
+    if holder is None:
         raise GridError(f"ComfyUI lists no file {name[:200]!r} in {folder or ' or '.join(known)}")
     try:
-        path = Path(folder_paths.get_full_path_or_raise(found, name))
+        path = Path(folder_paths.get_full_path_or_raise(holder, name))
         about = path.stat()
     except OSError:  # a broken link, or gone since it was listed
         return {"name": name, "error": f"{name}: there is no such file any more, or it is no plain file"}

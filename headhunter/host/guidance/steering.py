@@ -1,0 +1,181 @@
+"""Groups that act in attention: their heads are moved inside the conditional pass itself, at no further pass.
+
+Each chosen head's output h becomes h + (w u / c) (h - h'), h' its output under the perturbation and c the cfg in force, so
+that to first order the guided prediction is what the extra pass gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import torch
+from torch import Tensor
+
+from ...perturbation import steer
+from .attention import (
+    Attend,
+    Entry,
+    IndexedAttention,
+    JointCall,
+    PerturbedAttention,
+    Witness,
+    attend_to,
+    rows_of,
+)
+from .blocks import Architecture, Args, BlockHook, Options, replacements
+from .forward import check_calls, forward_of, joint_sequence, with_override
+from .hooks import TextRecorder
+
+
+@dataclass(frozen=True)
+class Steering:
+    """What moves heads in one forward: the groups with their w / c, and which chunks of the batch are conditional."""
+
+    entries: Sequence[tuple[Entry, float]]
+    chunks: Sequence[bool]
+    witness: Witness
+
+    @property
+    def layers(self) -> list[int]:
+        """Those with a head that is moved."""
+        return sorted({layer for entry, _ in self.entries for layer in entry.strengths.layers})
+
+
+class Steered:
+    """The groups of one sampling that act in attention.
+
+    positives: the conds whose predictions are steered, and their copies in extra passes.
+    """
+
+    def __init__(self, live: Sequence[Entry], guider: Any, witness: Witness):
+        self.live = live
+        self.witness = witness
+        self.guider = guider
+        self.positives: set[UUID] = set()
+        self.active: list[tuple[Entry, float]] = []
+
+    def begin(self, active: Sequence[Entry], scales: Sequence[float]) -> None:
+        """A step begins in which these groups act. ValueError where the conditional prediction has no share in the result."""
+        self.positives = {cond["uuid"] for cond in getattr(self.guider, "conds", {}).get("positive", ())}
+        if not active:
+            self.active = []
+            return
+        cfg = getattr(self.guider, "cfg", getattr(self.guider, "cfg1", 1.0))
+        if cfg == 0:
+            raise ValueError(
+                "HeadHunter: with cfg 0 the conditional prediction is not used, so heads in it cannot guide."
+            )
+        self.active = [(entry, scale / cfg) for entry, scale in zip(active, scales, strict=True)]
+
+    def of(self, options: Options) -> Steering | None:
+        """What moves heads in a forward with these transformer options; None where nothing does."""
+        chunks = [uuid in self.positives for uuid in options.get("uuids", ())]
+        return Steering(self.active, chunks, self.witness) if self.active and any(chunks) else None
+
+    def hook(self, architecture: Architecture, transformer_options: Options) -> None:
+        """Hook the blocks of all layers that may be steered in this sampling."""
+        if architecture.family.indexed:
+            return
+        replaced = replacements(transformer_options)
+        for layer in {layer for entry in self.live for layer in entry.strengths.layers}:
+            key = architecture.key(layer)
+            replaced[key] = SteeredBlock(replaced.get(key), layer)
+        if len(architecture.grid.segments) > 1 and any(entry.group.picture_alone for entry in self.live):
+            key = architecture.key(0)
+            replaced[key] = TextRecorder(replaced.get(key))
+
+
+class SteeredBlock(BlockHook):
+    """A block whose heads are moved where its forward says so."""
+
+    def __init__(self, previous: Callable | None, layer: int):
+        super().__init__(previous)
+        self.layer = layer
+
+    def __call__(self, args: Args, extra: Args) -> dict[str, Tensor]:
+        forward = forward_of(args)
+        if forward is None or forward.steering is None:
+            return super().__call__(args, extra)
+        length, picture, first_only = joint_sequence(forward, args)
+        options = args["transformer_options"]
+        override = options.get("optimized_attention_override")
+        perturbed = override if isinstance(override, PerturbedAttention) else None
+        joint = SteeredAttention(
+            perturbed.previous if perturbed else override,
+            length,
+            length,
+            picture,
+            first_only,
+            self.layer,
+            forward.steering,
+        )
+        if perturbed:  # an extra pass starts from the steered conditional
+            perturbed.previous = joint
+        else:
+            args = args | {"transformer_options": with_override(options, joint)}
+        result = super().__call__(args, extra)
+        check_calls(self.layer, joint.calls)
+        if not torch.compiler.is_compiling():
+            forward.ran.add(self.layer)
+        return result
+
+
+class SteeredAttention(JointCall):
+    """The joint attention of one block whose heads are moved."""
+
+    def __init__(
+        self,
+        previous: Callable | None,
+        queries: int,
+        length: int,
+        picture: slice,
+        first_only: bool,
+        layer: int,
+        steering: Steering,
+    ):
+        super().__init__(previous, queries, length, picture, first_only)
+        self.layer = layer
+        self.steering = steering
+
+    def change(self, result: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, attend: Attend) -> None:
+        before = result.clone()
+        batch = result.shape[0] // len(self.steering.chunks)
+        for index, conditional in enumerate(self.steering.chunks):
+            if not conditional:
+                continue
+            part = slice(index * batch, (index + 1) * batch)
+            for entry, factor in self.steering.entries:
+                strengths = entry.strengths.of(self.layer, result.device)
+                if strengths is None:
+                    continue
+                heads, u = strengths
+                steer(
+                    result[part],
+                    before[part],
+                    q[part],
+                    k[part],
+                    v[part],
+                    heads,
+                    factor * u,
+                    rows_of(entry.group, self.picture),
+                    entry.group.perturbation,
+                    partial(attend_to, attend),
+                    entry.group.temperature,
+                    attend.qk_scale,
+                    mask[part] if mask is not None and mask.shape[0] > 1 else mask,
+                    entry.group.limit,
+                )
+                self.steering.witness.called = True
+
+
+def steered_by_index(options: Options, steering: Steering, length: int, picture: int) -> Options:
+    """Transformer options whose override moves heads in families that are reached by the number of the block."""
+    previous = options.get("optimized_attention_override")
+    joint = partial(SteeredAttention, previous, picture, length, slice(None), False)
+    return with_override(
+        options, IndexedAttention(previous, {layer: joint(layer, steering) for layer in steering.layers})
+    )
