@@ -6,7 +6,7 @@ double, 19..56 single).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,14 +64,3 @@ def describe(grid: Grid) -> dict[str, Any]:
             for segment in grid.segments
         ],
     }
-
-
-def segments_of(kinds: Sequence[str], letters: dict[str, str]) -> tuple[Segment, ...]:
-    """The runs in a list of kinds; `letters` by kind."""
-    segments: list[Segment] = []
-    for kind in kinds:
-        if segments and segments[-1].kind == kind:
-            segments[-1] = Segment(kind, segments[-1].count + 1, segments[-1].letter)
-        else:
-            segments.append(Segment(kind, 1, letters.get(kind, "")))
-    return tuple(segments)

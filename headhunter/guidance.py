@@ -73,11 +73,9 @@ class Group:
         for name, allowed in {"tokens": TOKENS, "perturbation": PERTURBATIONS, "mix": MIXES, "method": METHODS}.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}")
-        if self.in_attention and (self.rescale or self.mix != "add"):
-            what = f"rescale {self.rescale:g}" if self.rescale else f"mix {self.mix}"
-            raise ValueError(
-                f"{what} belongs to the method extra pass; with in attention set rescale to 0 and mix to add"
-            )
+        for name, alone in {"rescale": 0, "mix": "add"}.items():
+            if self.in_attention and getattr(self, name) != alone:
+                raise ValueError(f"{name} belongs to the method extra pass; with in attention set it to {alone}")
         if not isinstance(self.heads, str):
             raise ValueError(f"heads is {self.heads!r}; it must be head text, such as L11H15")
         window = self.window

@@ -134,7 +134,7 @@ def _baseline(evaluate: Evaluate, pairs: list[int]) -> Measured:
 def _round(number: int, strategy: Strategy, task: Task, last: Measured) -> Round:
     """Measure, and choose the best k. `last`: the set so far."""
     outcome = strategy.measure(task)
-    best = tuple(rank(outcome.measured)[: task.k])
+    best = rank(outcome.measured)[: task.k]
     joint = task.measure_together(best) if len(best) > 1 else outcome.measured[best[0]]
     predicted = {head: measured.mean for head, measured in outcome.predicted.items()}
-    return Round(number, outcome.measured, best, joint, joint.minus(last), predicted)
+    return Round(number, outcome.measured, tuple(best), joint, joint.minus(last), predicted)

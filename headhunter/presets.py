@@ -279,10 +279,15 @@ def _no_constant(name: str) -> None:
 
 
 def _group_data(group: Group) -> dict[str, Any]:
-    """Without what says nothing: older readers do not know an end scale."""
+    """Without what says nothing: older readers do not know an end scale or a method."""
     data: dict[str, Any] = {key: getattr(group, key) for key in Group.__dataclass_fields__}
     data["window"] = list(group.window)
-    silent = {"temperature": group.perturbation != "temperature", "end_scale": group.end_scale == 1}
+    silent = {
+        "temperature": group.perturbation != "temperature",
+        "end_scale": group.end_scale == 1,
+        "method": not group.in_attention,
+        "limit": group.limit == 0,
+    }
     return {key: value for key, value in data.items() if not silent.get(key)}
 
 

@@ -242,16 +242,26 @@ def planned_gradients(strategy: Strategy, pool: int, pairs: int, rounds: int, k:
 
 
 def planned_passes(
-    strategy: Strategy, pool: int, pairs: int, rounds: int, k: int, start: int = 0, cfg: bool = False
+    strategy: Strategy,
+    pool: int,
+    pairs: int,
+    rounds: int,
+    k: int,
+    start: int = 0,
+    cfg: bool = False,
+    in_attention: bool = False,
 ) -> int:
     """What a hunt costs in passes through the whole model for each sampling step; a backward pass counts two.
 
     A picture costs 1 pass unguided and 2 guided. A gradient costs 4 while no head is chosen (forward, forward again,
-    backward), then 8, since the perturbed pass is apart. CFG adds 1 pass to each picture and 4 to each gradient. What
-    prefix reuse saves, and what blocks run again to save memory, is not counted.
+    backward), then 8, since the perturbed pass is apart. In attention a picture costs 1 and a gradient 4. CFG adds 1 pass
+    to each picture and 4 to each gradient. What prefix reuse saves, and what blocks run again to save memory, is not
+    counted.
     """
     images = planned_evaluations(strategy, pool, pairs, rounds, k, start)
     gradients = planned_gradients(strategy, pool, pairs, rounds, k)
+    if in_attention:
+        return images + 4 * gradients + cfg * (images + 4 * gradients)
     light = min(pairs, gradients) if not start else 0
     return 2 * images - pairs + 8 * gradients - 4 * light + cfg * (images + 4 * gradients)
 

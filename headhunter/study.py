@@ -305,7 +305,7 @@ def open_study(path: Path, identity: Mapping[str, Any]) -> Study:
             reason = "the file is write-protected"
     except OSError as error:
         reason = error.strerror or str(error)
-        if not path.is_file():
+        if not os.path.isfile(path):  # unlike Path.is_file, also False in a folder that may not be looked into
             raise _cannot_be_made(path, reason) from error
     try:
         if not reason and (not path.exists() or (path.is_file() and not path.stat().st_size)):

@@ -53,6 +53,8 @@ class HeadHunterAtlas(io.ComfyNode):
                     "difference", default=False, tooltip="Show what each head changes: grey where it changes nothing."
                 ),
                 inputs.study("A name for the record on disk (output/headhunter). Empty: named by itself."),
+                inputs.method(),
+                inputs.limit(),
             ],
             outputs=[
                 io.Image.Output(
@@ -84,8 +86,10 @@ class HeadHunterAtlas(io.ComfyNode):
         batch_size: int = 4,
         difference: bool = False,
         study: str = "",
+        method: str = "extra pass",
+        limit: float = 0.0,
     ) -> io.NodeOutput:
-        sampling = Sampling(group_for(scale, strength, "all", "identity", 2.0), cfg, steps, sampler_name, scheduler)
+        sampling = Sampling(group_for(scale, strength, method=method, limit=limit), cfg, steps, sampler_name, scheduler)
         node = cls.hidden.unique_id if cls.hidden else None
         atlas = make_atlas(
             model, vae, prompts, latent_image, sampling, heads, group_by, batch_size, difference, study, node

@@ -96,6 +96,10 @@ class HeadHunterSearch(io.ComfyNode):
                     optional=True,
                     tooltip="Ends the hunt in good order at so many pictures. 0: no limit.",
                 ),
+                inputs.method(
+                    "As in SoftPAG Guidance. Hunt with the method that the heads will be used with: they differ."
+                ),
+                inputs.limit(),
             ],
             outputs=[
                 io.String.Output(
@@ -138,8 +142,18 @@ class HeadHunterSearch(io.ComfyNode):
         perturbation: str = "identity",
         temperature: float = 2.0,
         max_images: int = 0,
+        method: str = "extra pass",
+        limit: float = 0.0,
     ) -> io.NodeOutput:
-        group = group_for(scale, strength, tokens, perturbation, temperature)
+        group = group_for(
+            scale,
+            strength,
+            tokens=tokens,
+            perturbation=perturbation,
+            temperature=temperature,
+            method=method,
+            limit=limit,
+        )
         sampling = Sampling(group, cfg, steps, sampler_name, scheduler, denoise)
         plan = Plan(rounds, heads_per_round, pool, start_from, strategy, batch_size, max_images)
         node = cls.hidden.unique_id if cls.hidden else None

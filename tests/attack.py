@@ -197,7 +197,7 @@ def routes(count: Count, cases: int) -> None:
             names.append(f"s{number}")
             count.add("hostile studies made")
         files = strange_headers(base / "models" / "diffusion_models")
-        with Server(host(), base=base) as server:
+        with Server(host(), base=base, timeout=900) as server:
             paths = study_paths([*names, *NAMES]) + grid_paths(files)
             handles = [open_files(server)]
             assert all(OURS.fullmatch(path) for path in paths)

@@ -94,6 +94,7 @@ CASES = {
     "shuffle": {"group": Group("", 0.8, 0.7, perturbation="shuffle")},
     "a changing scale": {"group": Group("", 0.8, 0.7, mix="frequency", end_scale=0.2)},
     "a window": {"group": Group("", 0.8, 0.7, window=(0.0, 0.4))},
+    "in attention": {"group": Group("", 0.8, 0.7, method="in attention"), "cfg": 2.0},
     "orthogonal": {"group": Group("", 0.8, 0.7, mix="orthogonal"), "cfg": 2.0},
 }
 
@@ -123,6 +124,18 @@ def test_later_rounds_follow_the_guided_trajectory(make, vae, tmp_path):
     pair = Pair("x", 7, tiny.conditioning(1, pooled, guidance=3.5), tiny.conditioning(2, pooled, guidance=3.5))
     case = Case(vae, tmp_path, model, cfg=1.5, pair=pair)
     case.check(SD3_HEADS[:3], chosen=[Head(2, 0), Head(1, 1)])
+
+
+@pytest.mark.parametrize("cfg", [1.0, 2.0])
+def test_later_rounds_in_attention(cfg, vae, tmp_path):
+    case = Case(vae, tmp_path, tiny.sd3(depth=3), group=Group("", 0.8, 0.7, method="in attention"), cfg=cfg)
+    case.check(SD3_HEADS[:3], chosen=[Head(2, 0), Head(1, 1)])
+
+
+def test_a_window_in_attention_is_refused(vae, tmp_path):
+    group = Group("", 0.8, 0.7, window=(0.0, 0.5), method="in attention")
+    with pytest.raises(AttributionError, match="In attention"):
+        Case(vae, tmp_path, tiny.sd3(depth=3), group=group).predicted(SD3_HEADS)
 
 
 def test_groups_that_the_model_has_already_stay_in_the_gradient(vae, tmp_path):

@@ -9,11 +9,15 @@ import torch
 from comfy_extras.nodes_custom_sampler import CFGGuider, DualCFGGuider
 from comfy_extras.nodes_perpneg import PerpNegGuider
 from guiding import close, counted, custom, soft_pag
+from headhunter_pack.headhunter.families.sd3 import FAMILY
 from headhunter_pack.headhunter.guidance import Group
-from headhunter_pack.headhunter.heads import Head
+from headhunter_pack.headhunter.heads import Head, HeadSet, format_heads
+from headhunter_pack.headhunter.host.generation.generate import Generator, Sampling
+from headhunter_pack.headhunter.host.generation.prompts import Pair
 from headhunter_pack.headhunter.host.guidance.groups import add_group
 from headhunter_pack.nodes import HeadHunterGuider
 
+SD3_GRID = FAMILY.grid_of_size((4,), 4)
 STEERED = {"method": "in attention"}
 
 
@@ -137,7 +141,7 @@ def test_the_positive_is_steered_under_dual_cfg_and_perp_neg(sd3):
 
 @pytest.mark.parametrize("settings", [{"rescale": 0.5}, {"mix": "orthogonal"}])
 def test_what_belongs_to_the_extra_pass_is_an_error(sd3, settings):
-    with pytest.raises(ValueError, match=r"extra pass.*in attention"):
+    with pytest.raises(ValueError, match="belongs to the method extra pass"):
         soft_pag(sd3.model(), **STEERED, **settings)
 
 
@@ -156,3 +160,16 @@ def test_a_limit_tames_a_high_scale(sd3):
 
     free, wide, tight = (distortion(limit) for limit in (0.0, 3.0, 1.0))
     assert tight < wide < free
+
+
+def test_a_candidate_of_a_hunt_is_what_ksampler_gives(sd3):
+    """No candidate shares another's conditional pass."""
+    group = Group("", 3.0, 0.8, method="in attention")
+    generator = Generator(sd3.model(), None, {"samples": sd3.latent()}, Sampling(group, 2.0, 3, "euler", "simple"))
+    pair = Pair("x", 7, sd3.conditioning(1), sd3.conditioning(2))
+    sets = [HeadSet([Head(1, 0)]), HeadSet(), HeadSet({Head(2, 1): -0.5})]
+    with torch.inference_mode():
+        together = generator.latents(sets, pair)
+    for heads, latent in zip(sets, together, strict=True):
+        model = soft_pag(sd3.model(), format_heads(heads, SD3_GRID), 3.0, 0.8, **STEERED)
+        assert close(latent[None], tiny.sample(model, pair.positive, pair.negative, 2.0), 1e-4)

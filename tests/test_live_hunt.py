@@ -56,6 +56,7 @@ def demo_server(host, base: Path, arguments: Iterable[object] = ()) -> Server:
         custom_nodes=(DEMO / "custom_nodes").iterdir(),
         base=base,
         arguments=map(str, arguments),
+        timeout=900,  # beside much other work a start takes minutes
     )
 
 

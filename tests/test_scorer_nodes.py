@@ -273,6 +273,27 @@ def test_save_as_replaces_no_other_file(name, folder, vision):
     assert {path.parent for path in folder.parent.rglob("*.safetensors")} == {folder}
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("my taste", "my taste"),
+        ("../../etc/passwd", "etc_passwd"),
+        ("a/b\\c", "a_b_c"),
+        ("x.safetensors", "x"),
+        ("夕方", "夕方"),
+        ("con", "con_"),
+    ],
+)
+def test_taste_names_stay_in_their_folder(name, expected):
+    assert scoring_files.file_name(name) == f"{expected}.safetensors"
+
+
+@pytest.mark.parametrize("name", ["...", "/", "\x00", ".safetensors"])
+def test_no_taste_name(name):
+    with pytest.raises(ValueError, match="save_as"):
+        scoring_files.file_name(name)
+
+
 def test_a_taste_that_cannot_be_written(folder, vision):
     (folder / "mine.part").mkdir()
     with pytest.raises(ValueError, match="save_as: mine.safetensors cannot be written"):

@@ -2,17 +2,18 @@
  * Preset text, read as strictly as headhunter/presets.py reads it, within the same limits. Pure; the table of cases in
  * tests/data/preset_cases.json drives both.
  *
- * @typedef {{heads: string, scale: number, strength: number, window: [number, number], rescale: number, tokens: string,
- *   perturbation: string, temperature: number, mix: string, end_scale: number}} Group
+ * @typedef {import("./preset_group.js").Group} Group
  * @typedef {{name: string, model: string, layers: number, heads: number, groups: Group[], checkpoint: string, style: string,
  *   source: string, note: string, study: object|null, data: any}} Preset  `data`: as it was read, unknown fields and all
  * @typedef {import("./grid.js").Grid} Grid
  */
 
 import { reasonOf } from "./errors.js";
-import { format, parse, parseItems } from "./heads.js";
+import { format, parse } from "./heads.js";
 import { LimitError, checkValues, count, longer, strip } from "./limits.js";
+import { DEFAULTS, PresetError, groupText, isObject, readGroup, shown } from "./preset_group.js";
 
+export { PresetError };
 export const FORMAT = "headhunter-preset/1";
 const MAX_LENGTH = 2 ** 18;
 const MAX_GROUPS = 64;
@@ -20,21 +21,7 @@ const MAX_HEAD_TEXT = 100_000; // characters, in all groups together
 const MAX_FILE_NAME = 200; // bytes; most disks hold 255
 const MAX_SIDE = 4096;
 const TEXT_LIMITS = { name: 200, model: 100, checkpoint: 1000, style: 2000, source: 2000, note: 20000 };
-const RANGES = { scale: [-20, 100], strength: [0, 1], rescale: [0, 1], temperature: [0.01, 100], end_scale: [0, 10] };
-/** @type {Record<string, string[]>} */
-const CHOICES = {
-  tokens: ["all", "image"],
-  perturbation: ["identity", "uniform", "mean_query", "temperature", "self_and_text", "shuffle", "zero"],
-  mix: ["add", "orthogonal", "apg", "frequency"],
-};
-/** @type {Omit<Group, "heads">} */
-const DEFAULTS = {
-  scale: 3, strength: 0.5, window: [0, 1], rescale: 0, tokens: "all", perturbation: "identity", temperature: 2, mix: "add", end_scale: 1,
-};
 const SOURCE = "HeadHunter for ComfyUI";
-
-/** A preset that cannot be read or used; names the field and what is allowed. */
-export class PresetError extends Error {}
 
 /**
  * A preset's JSON text.
@@ -113,15 +100,13 @@ export function presetOf(group, grid, { name, style = "", note = "" }) {
   if (!strip(name)) throw new PresetError("a preset needs a name");
   const heads = format(parse(group.heads, grid), grid);
   if (!heads) throw new PresetError("there are no heads to save");
-  const { temperature, end_scale, ...rest } = { ...DEFAULTS, ...group, heads };
-  const telling = { ...(rest.perturbation === "temperature" && { temperature }), ...(end_scale !== 1 && { end_scale }) };
   return parsePreset(JSON.stringify({
     format: FORMAT,
     name: strip(name),
     model: grid.model,
     grid: { layers: grid.layers, heads: grid.heads },
     checkpoint: "",
-    groups: [{ ...rest, ...telling }],
+    groups: [groupText({ ...group, heads })],
     style: strip(style),
     source: SOURCE,
     note,
@@ -193,58 +178,3 @@ function readSize(value) {
   if (isObject(value) && isSide(value.layers) && isSide(value.heads)) return value;
   throw new PresetError(`grid should be {"layers": n, "heads": m}, each from 1 to ${MAX_SIDE}`);
 }
-
-/**
- * @param {any} value
- * @param {string} where
- * @param {number} layers
- * @param {number} heads
- * @returns {Group}
- */
-function readGroup(value, where, layers, heads) {
-  if (!isObject(value)) throw new PresetError(`${where} should be an object`);
-  if (value.heads === undefined) throw new PresetError(`${where}.heads is missing`);
-  /** @type {any} */
-  const group = { heads: value.heads };
-  for (const [name, usual] of Object.entries(DEFAULTS)) group[name] = value[name] === undefined ? usual : value[name];
-  const { window } = group;
-  if (!Array.isArray(window)) throw new PresetError(`${where}.window should be a list of a start and an end from 0 to 1`);
-  for (const [name, [low, high]] of Object.entries(RANGES))
-    if (typeof group[name] !== "number" || !(group[name] >= low && group[name] <= high))
-      throw new PresetError(`${where}: ${name} is ${shown(group[name])}; it must be a number from ${low} to ${high}`);
-  for (const [name, allowed] of Object.entries(CHOICES))
-    if (!allowed.includes(group[name]))
-      throw new PresetError(`${where}: ${name} is ${shown(group[name])}; it must be one of ${allowed.join(", ")}`);
-  if (typeof group.heads !== "string")
-    throw new PresetError(`${where}: heads is ${shown(group.heads)}; it must be head text, such as L11H15`);
-  const [start, end] = window;
-  if (window.length !== 2 || typeof start !== "number" || typeof end !== "number" || !(0 <= start && start <= end && end <= 1))
-    throw new PresetError(`${where}: the window is ${shown(window)}; it must be a start and an end from 0 to 1, the start first`);
-  try {
-    checkBounds(group.heads, layers, heads);
-  } catch (error) {
-    throw new PresetError(`${where}.heads: ${reasonOf(error)}`);
-  }
-  return group;
-}
-
-/**
- * Every item must lie inside the preset's grid; which layers a letter numbers the model alone knows.
- * @param {string} text
- * @param {number} layers
- * @param {number} heads
- */
-function checkBounds(text, layers, heads) {
-  for (const item of parseItems(text)) {
-    if (item.letter && item.layers[1] >= layers) throw item.error(`the preset's grid has layers 0 to ${layers - 1}`);
-    if (item.heads && item.heads[1] >= heads) throw item.error(`the preset's grid has heads 0 to ${heads - 1}`);
-  }
-}
-
-/** @param {any} value */
-const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-/** @param {any} value */
-const shown = (value) => {
-  const text = value === undefined ? "missing" : JSON.stringify(value);
-  return text.length > 200 ? `${text.slice(0, 200)} …` : text;
-};

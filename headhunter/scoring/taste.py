@@ -14,7 +14,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ..names import file_stem
 from .embedding import normalise
 from .linear import LinearHead, LinearHeadError
 
@@ -85,11 +84,3 @@ def read_taste(tensors: Mapping[str, Tensor], metadata: Mapping[str, str], label
     if probe is not None and probe.shape != weight.shape[1:]:
         raise LinearHeadError(f'{label}: "probe" is {list(probe.shape)}, not [{weight.shape[1]}]')
     return LinearHead(weight[0].double(), bias.double().item(), label, metadata.get("pooling", ""), probe)
-
-
-def file_name(name: str) -> str:
-    """`name` as a plain safetensors file name. ValueError where nothing of it can be kept."""
-    stem = file_stem(name.strip().removesuffix(".safetensors"))
-    if not stem:
-        raise ValueError(f"save_as is {name!r}, which has no letters or digits to name a file by")
-    return stem + ".safetensors"

@@ -475,27 +475,6 @@ def test_taste_file_round_trip():
         taste.read_taste(tensors, metadata | {"dim": "65"}, "mine.safetensors")
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("my taste", "my taste"),
-        ("../../etc/passwd", "etc_passwd"),
-        ("a/b\\c", "a_b_c"),
-        ("x.safetensors", "x"),
-        ("夕方", "夕方"),
-        ("con", "con_"),
-    ],
-)
-def test_taste_names_stay_in_their_folder(name, expected):
-    assert taste.file_name(name) == f"{expected}.safetensors"
-
-
-@pytest.mark.parametrize("name", ["...", "/", "\x00", ".safetensors"])
-def test_no_taste_name(name):
-    with pytest.raises(ValueError, match="save_as"):
-        taste.file_name(name)
-
-
 # Combining.
 
 

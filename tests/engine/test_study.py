@@ -1,5 +1,6 @@
 """Studies on disk: kept scores, one owner, kills at any moment, clear errors."""
 
+import errno
 import math
 import os
 import shutil
@@ -300,3 +301,15 @@ def test_a_study_of_another_version_says_so(tmp_path):
     with pytest.raises(StudyError, match="another version of HeadHunter.*cannot be known") as caught:
         open_study(path, IDENTITY | {"reading": 2, "model": "x"})
     assert "what differs" not in str(caught.value)
+
+
+def test_a_folder_that_may_not_be_looked_into(tmp_path, monkeypatch):
+    """As a user without rights gets it; root may look into any folder."""
+
+    def denied(self, *args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    for name in ("mkdir", "is_file", "exists", "stat"):
+        monkeypatch.setattr(Path, name, denied)
+    with pytest.raises(StudyError, match="cannot be made.*Permission denied"):
+        open_study(tmp_path / "locked" / "a.sqlite", {})

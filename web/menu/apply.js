@@ -13,7 +13,7 @@ import { unionText } from "../fit.js";
 const BY_WIRE = "The heads come by wire: change them there.";
 
 /** What a group stores under the name of a widget; its window is two widgets. */
-const SAME = /** @type {const} */ (["scale", "strength", "rescale", "tokens", "perturbation", "temperature", "mix", "end_scale"]);
+const SAME = /** @type {const} */ (["scale", "strength", "rescale", "tokens", "perturbation", "temperature", "mix", "end_scale", "method", "limit"]);
 
 /**
  * What a group stores besides its heads, as the widgets name it.

@@ -220,8 +220,15 @@ class Attribution:
         generator = self.generator
         sampling, group = generator.sampling, generator.sampling.group
         model = generator.model
-        free = FreeStrengths(chosen.at(group.strength) | dict.fromkeys(pool, 0.0), model.load_device)
-        in_conditional = not chosen and sampling.cfg != 0 and _is_plain(model, group)
+        plain = sampling.cfg != 0 and _is_plain(model, group)
+        if group.in_attention and not plain:
+            raise AttributionError(
+                f"In attention, a gradient needs guidance alone: no window, no end scale, no other guidance. {INSTEAD}"
+            )
+        in_conditional = plain and (group.in_attention or not chosen)
+        there = -group.scale / sampling.cfg if in_conditional else 1.0  # what a strength becomes where it is put
+        own = {head: there * u for head, u in chosen.at(group.strength).items()}
+        free = FreeStrengths(own | dict.fromkeys(pool, 0.0), model.load_device)
         passes = (1 if in_conditional else 2) + (sampling.cfg != 1)
         self._checkpointed = self._checkpointed or must_checkpoint(model, states[0], passes)
         install = _in_conditional if in_conditional else add_entry
@@ -229,8 +236,7 @@ class Attribution:
         totals = [torch.zeros_like(leaf) for leaf in free.leaves]
         sampler = comfy.samplers.KSAMPLER(partial(_walk, states, end, free.leaves, totals))
         generator.sample(prepared, 1, pair, sampler, self.progress.send)
-        factor = -group.scale / sampling.cfg if in_conditional else 1.0
-        by_strength = dict(zip(free.heads, (factor * torch.cat([t.flatten() for t in totals])).tolist(), strict=True))
+        by_strength = dict(zip(free.heads, (there * torch.cat([t.flatten() for t in totals])).tolist(), strict=True))
         return [strength * by_strength[head] for head, strength in pool.at(group.strength).items()]
 
 

@@ -102,7 +102,11 @@ class Generator:
         sampling = self.sampling
         sampler = comfy.samplers.sampler_object(sampling.sampler_name)
         sampler.extra_options = sampler.extra_options | self._row_noise(self._noise(pair), pair.seed)
-        model: Any = self.first_steps.shared(self.guided(sets), pair)
+        model: Any = self.guided(sets)
+        if not sampling.group.in_attention:  # there each candidate has a conditional pass of its own
+            model = self.first_steps.shared(model, pair)
+        elif model is self.model:
+            model = model.clone()
         # `guided` made a clone that nothing else holds. With it as the parent, ComfyUI would take the model for leaked.
         model.parent = self.model
         return self.sample(model, len(sets), pair, sampler, on_step)

@@ -103,7 +103,7 @@ def search(
             "settings": {**asdict(sampling), **asdict(plan)},
             "pairs": identity["pairs"],
             "scorers": identity["scorers"],
-            "passes_planned": planned_passes(*size, len(start), sampling.cfg != 1),
+            "passes_planned": planned_passes(*size, len(start), sampling.cfg != 1, sampling.group.in_attention),
         }
 
         def report(so_far: Hunt) -> str:
@@ -178,6 +178,6 @@ def _note(result: Hunt, grid: Grid) -> str:
     )
 
 
-def group_for(scale: float, strength: float, tokens: str, perturbation: str, temperature: float) -> Group:
-    """A group without heads: what each candidate is guided with."""
-    return Group("", scale, strength, tokens=tokens, perturbation=perturbation, temperature=temperature)  # type: ignore[arg-type]
+def group_for(scale: float, strength: float, **settings: Any) -> Group:
+    """A group without heads: what each candidate is guided with. ValueError as `Group`."""
+    return Group("", scale, strength, **settings)

@@ -13,8 +13,9 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from ...names import file_stem
 from ...scoring.linear import LinearHead, LinearHeadError, fold
-from ...scoring.taste import FORMAT, file_name, read_taste, taste_file
+from ...scoring.taste import FORMAT, read_taste, taste_file
 
 MODEL_FOLDERS = ("image_scorers", "clip_vision", "text_encoders")
 HEAD_FOLDERS = ("image_scorers", "aesthetic")
@@ -101,6 +102,14 @@ def save_head(head: LinearHead, counts: tuple[int, int], save_as: str) -> Path:
         with suppress(OSError):
             half.unlink(missing_ok=True)
     return path
+
+
+def file_name(name: str) -> str:
+    """`name` as a plain safetensors file name. ValueError where nothing of it can be kept."""
+    stem = file_stem(name.strip().removesuffix(".safetensors"))
+    if not stem:
+        raise ValueError(f"save_as is {name!r}, which has no letters or digits to name a file by")
+    return stem + ".safetensors"
 
 
 def _is_taste(path: Path) -> bool:
