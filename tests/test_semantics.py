@@ -155,7 +155,8 @@ def test_cfg_1_pays_no_unconditional_pass(case):
 @pytest.mark.parametrize("cfg", [1.0, 3.0])
 def test_guider_equals_stock_in_fewer_calls(case, cfg):
     calls: list[int] = []
-    model = soft_pag(soft_pag(counted(case.model, calls)), "L0H1", scale=-1.0, perturbation="uniform", rescale=0.5)
+    first = soft_pag(counted(case.model, calls), "L0H2, L3H0")  # both from layer 0 on, where no prefix can be reused
+    model = soft_pag(first, "L0H1", scale=-1.0, perturbation="uniform", rescale=0.5)
     stock = tiny.host_node(CFGGuider, model, case.positive, case.negative, cfg)
     expected = custom(stock)
     stock_calls = calls.copy()
@@ -391,8 +392,8 @@ def test_torch_compile_gives_the_same_in_one_graph(flux):
     assert close(tiny.sample(compiled, flux.positive, steps=8), tiny.sample(guided, flux.positive, steps=8))
     graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
     torch._dynamo.reset()
-    # One graph for the conditional pass and one for the perturbed one; not one a step.
-    assert 1 <= graphs <= 4
+    # One for the conditional pass, and for each of the two layers where groups start, with two shapes at most; not one a step.
+    assert 1 <= graphs <= 6
 
 
 # Point 6: a guidance that cannot act says so.
