@@ -42,11 +42,15 @@ def to_api(workflow: dict[str, Any], object_info: dict[str, Any]) -> dict[str, d
 
 
 def _widgets(node: dict[str, Any], definition: dict[str, Any]) -> dict[str, Any]:
-    inputs = definition["input"].get("required", {}) | definition["input"].get("optional", {})
+    optional = definition["input"].get("optional", {})
+    inputs = definition["input"].get("required", {}) | optional
     names = [name for name, spec in inputs.items() if _is_widget(spec)]
     values = list(node.get("widgets_values", []))
     result = {}
     for name in names:
+        if not values and name in optional:  # newer than the workflow: the page takes the input's default
+            result[name] = inputs[name][1]["default"]
+            continue
         if not values:
             raise ValueError(f"node {node['id']} ({node['type']}) has no value for {name}")
         result[name] = values.pop(0)

@@ -230,7 +230,7 @@ def test_zoomed(grid):
 def test_nothing_is_added_to_the_workflow_or_the_prompt(grid):
     open_sd3(grid, "L1")
     node = next(node for node in grid.workflow()["nodes"] if node["id"] == 2)
-    assert len(node["widgets_values"]) == 10
+    assert len(node["widgets_values"]) == 14
     first = grid.prompt()
     assert "headhunter-grid" not in json.dumps(first)
     assert grid.prompt() == first

@@ -30,7 +30,7 @@ WRITTEN = {key: value for key, value in GROUP.items() if key != "window"} | {"st
 TWO = [GROUP, {"heads": "L7H0-3, L0H1", "scale": 2.0, "strength": 1.0}]
 SECOND = {
     "heads": "L0H1, L7H0-3", "scale": 2, "strength": 1, "start_percent": 0, "end_percent": 1, "rescale": 0, "tokens": "all",
-    "perturbation": "identity", "temperature": 2, "mix": "add", "end_scale": 1,
+    "perturbation": "identity", "temperature": 2, "mix": "add", "end_scale": 1, "method": "extra pass", "limit": 0,
 }  # fmt: skip
 HTML = "<img src=x onerror=\"document.title='run'\"><b>bold</b>"
 
