@@ -83,9 +83,7 @@ class PerturbedBlock(BlockHook):
 
     def __call__(self, args: Args, extra: Args) -> dict[str, Tensor]:
         forward = forward_of(args)
-        if (
-            forward is None
-        ):  # called without transformer options: nothing can be perturbed, which is said after sampling
+        if forward is None:  # without transformer options nothing can be perturbed, which is said after sampling
             return super().__call__(args, extra)
         prefix = forward.starts_from(args) if self.first else None
         if prefix is not None:

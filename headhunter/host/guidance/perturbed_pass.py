@@ -19,7 +19,7 @@ from torch import Tensor
 from ..models import bare
 from .attention import Entry, IndexedAttention, PerturbedAttention, Witness
 from .blocks import Architecture, Options, replacements
-from .forward import KEY, Forward, check_calls, with_override
+from .forward import KEY, Forward, check_calls, same_backend, with_override
 from .hooks import PerturbedBlock, Skipped, TextRecorder
 from .prefix import Prefix, joined
 from .wrapped import carry_out
@@ -97,7 +97,7 @@ def _apply_model(
         chunks=chunks,
     )
     forward.see(bare(executor.class_obj.diffusion_model), x)
-    transformer_options = transformer_options | {
+    transformer_options = same_backend(transformer_options) | {
         KEY: forward,
         "cond_or_uncond": [0 if entries[chunk] else chunk for chunk in chunks],
     }
