@@ -20,8 +20,6 @@ SMALL = 0.01
 """A strength under this may be lost in a number format of 16 bits."""
 DISCARDED = 0.01
 """Share of the guidance that is left in what the sampler gets, below which it was discarded."""
-
-
 INVISIBLE = 1e-5
 """Share of the largest number of a prediction under which a change is rounding, and far from one of 256 shades."""
 

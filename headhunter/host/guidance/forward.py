@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..models import bare
-from .attention import Steering
+from .attention import JointCall, Steering
 from .blocks import Architecture, Args, Options
 from .prefix import Prefix, Recording
 
@@ -55,6 +55,13 @@ class Forward:
         """The prefix, where a block with these args has the rows and tokens that it was recorded with."""
         prefix = self.prefix
         return prefix if prefix is not None and prefix.fits(args["img"], self.architecture.tokens(args)) else None
+
+    def count(self, joints: Mapping[int, JointCall]) -> None:
+        """Take note of how often joint attention ran, in a family where no block tells. AttentionMismatch as `check_calls`."""
+        for layer, joint in joints.items():
+            if joint.calls:
+                check_calls(layer, joint.calls)
+                self.ran.add(layer)
 
     def check(self, layers: Sequence[int]) -> None:
         """AttentionMismatch where blocks of some hooked layers ran, and of others not."""

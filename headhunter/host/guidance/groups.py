@@ -17,10 +17,10 @@ from torch import Tensor
 from ...guidance import Group, guide
 from ...heads import Head, parse
 from ..models import bare
-from .attention import Entry
+from .attention import Entry, JointCall
 from .blocks import Architecture, Options, replacements
 from .forward import KEY as FORWARD
-from .forward import Forward, same_backend
+from .forward import Forward, same_backend, with_override
 from .hooks import Probe, Recorder
 from .run import RUN, Run, may_skip_passes
 from .steering import steered_by_index
@@ -196,12 +196,15 @@ def _record(
     options = same_backend(options)
     forward = Forward(run.architecture, recordings=recordings, steering=run.steered.of(options))
     options[FORWARD] = forward
+    joints: Mapping[int, JointCall] = {}
     if forward.steering is not None:
         forward.see(bare(executor.class_obj.diffusion_model), x)
         if run.architecture.family.indexed:
             length = run.architecture.family.joint_length(forward.picture, c_crossattn, kwargs)
-            options = steered_by_index(options, forward.steering, length, forward.picture)
+            override = steered_by_index(options, forward.steering, length, forward.picture)
+            options, joints = with_override(options, override), override.layers
     result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+    forward.count(joints)
     forward.check(forward.steering.layers if forward.steering else ())
     for layer, recording in recordings.items():
         for cond, prefix in recording.prefixes(options["uuids"]).items():

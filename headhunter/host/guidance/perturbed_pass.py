@@ -19,7 +19,7 @@ from torch import Tensor
 from ..models import bare
 from .attention import Entry, IndexedAttention, PerturbedAttention, Witness
 from .blocks import Architecture, Options, replacements
-from .forward import KEY, Forward, check_calls, same_backend, with_override
+from .forward import KEY, Forward, same_backend, with_override
 from .hooks import PerturbedBlock, Skipped, TextRecorder
 from .prefix import Prefix, joined
 from .wrapped import carry_out
@@ -108,10 +108,7 @@ def _apply_model(
         override = _indexed(transformer_options, entries, forward, layers, length, witness)
         options = with_override(transformer_options, override)
         result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
-        for layer, joint in override.layers.items():
-            if joint.calls:
-                check_calls(layer, joint.calls)
-                forward.ran.add(layer)
+        forward.count(override.layers)
     forward.check(layers)
     return result
 

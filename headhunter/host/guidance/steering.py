@@ -158,10 +158,8 @@ class SteeredAttention(JointCall):
                 self.steering.witness.called = True
 
 
-def steered_by_index(options: Options, steering: Steering, length: int, picture: int) -> Options:
-    """Transformer options whose override moves heads in families that are reached by the number of the block."""
+def steered_by_index(options: Options, steering: Steering, length: int, picture: int) -> IndexedAttention:
+    """The override that moves heads in families that are reached by the number of the block."""
     previous = options.get("optimized_attention_override")
     joint = partial(SteeredAttention, previous, picture, length, slice(None), False)
-    return with_override(
-        options, IndexedAttention(previous, {layer: joint(layer, steering) for layer in steering.layers})
-    )
+    return IndexedAttention(previous, {layer: joint(layer, steering) for layer in steering.layers})
