@@ -47,6 +47,24 @@ class Attention:
     qk_scale: float | None
     mask: Tensor | None
 
+    @classmethod
+    def of(
+        cls,
+        out: Tensor,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        heads: Tensor,
+        rows: slice,
+        attend: Attend,
+        temperature: float = 2.0,
+        qk_scale: float | None = None,
+        mask: Tensor | None = None,
+    ) -> Attention:
+        """That of some heads and rows of a call whose output is `out` [B, L, H, D]."""
+        own = out[:, rows].index_select(2, heads)
+        return cls(own, q, k, v, heads, rows, attend, temperature, qk_scale, mask)
+
     @property
     def queries(self) -> Tensor:
         """[B, R, n, D]."""
@@ -194,58 +212,35 @@ OUTPUTS: dict[Perturbation, Callable[[Attention], Tensor]] = {
 PERTURBATIONS: tuple[Perturbation, ...] = tuple(OUTPUTS)
 
 
-def perturb(
-    out: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    heads: Tensor,
-    strengths: Tensor,
-    rows: slice,
-    kind: Perturbation,
-    attend: Attend,
-    temperature: float = 2.0,
-    qk_scale: float | None = None,
-    mask: Tensor | None = None,
-) -> None:
-    """Interpolate `out` [B, L, H, D] in place towards A' on some heads and query rows: lerp(out, other, u).
+def perturb(out: Tensor, attention: Attention, strengths: Tensor, kind: Perturbation) -> None:
+    """Interpolate `out` [B, L, H, D] in place towards A' on an attention's heads and rows: lerp(out, other, u).
 
-    `heads` [n] are head numbers; `strengths` [B or 1, n] their u, so every batch row may have its own. `rows`: for
-    self_and_text the picture's. The rest as in `Attention`.
+    `strengths` [B or 1, n]: u, so every batch row may have its own.
     """
-    target = out[:, rows]
-    own = target.index_select(2, heads)
-    other = OUTPUTS[kind](Attention(own, q, k, v, heads, rows, attend, temperature, qk_scale, mask))
-    weight = strengths[:, None, :, None].to(own.dtype)
-    target.index_copy_(2, heads, torch.lerp(own, other.to(own.dtype).expand_as(own), weight.expand_as(own)))
+    own, other = attention.own, _other(attention, kind)
+    moved = torch.lerp(own, other.expand_as(own), _each(strengths, own).expand_as(own))
+    out[:, attention.rows].index_copy_(2, attention.heads, moved)
 
 
-def steer(
-    out: Tensor,
-    before: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    heads: Tensor,
-    amounts: Tensor,
-    rows: slice,
-    kind: Perturbation,
-    attend: Attend,
-    temperature: float = 2.0,
-    qk_scale: float | None = None,
-    mask: Tensor | None = None,
-    limit: float = 0.0,
-) -> None:
-    """Add a (h - h') to `out` [B, L, H, D] in place, on some heads and query rows; h is their output in `before`.
+def steer(out: Tensor, attention: Attention, amounts: Tensor, kind: Perturbation, limit: float = 0.0) -> None:
+    """Add a (h - h') to `out` [B, L, H, D] in place on an attention's heads and rows, h what they gave there.
 
     `amounts` [B or 1, n]: a, which is w u / c. `limit`: how many times its own length a token's output may become in one
-    head (as NAG caps it, arXiv 2505.21179), 0 for no limit. The rest as in `perturb`.
+    head (as NAG caps it, arXiv 2505.21179), 0 for no limit.
     """
-    own = before[:, rows].index_select(2, heads)
-    other = OUTPUTS[kind](Attention(own, q, k, v, heads, rows, attend, temperature, qk_scale, mask))
-    added = amounts[:, None, :, None].to(own.dtype) * (own - other.to(own.dtype))
+    own = attention.own
+    added = _each(amounts, own) * (own - _other(attention, kind))
     if limit:
         length, moved = own.norm(dim=-1, keepdim=True), own + added
         grown = moved.norm(dim=-1, keepdim=True)
         added = torch.where(grown > limit * length, moved * (limit * length / grown) - own, added)
-    out[:, rows].index_add_(2, heads, added)
+    out[:, attention.rows].index_add_(2, attention.heads, added)
+
+
+def _other(attention: Attention, kind: Perturbation) -> Tensor:
+    return OUTPUTS[kind](attention).to(attention.own.dtype)
+
+
+def _each(values: Tensor, own: Tensor) -> Tensor:
+    """Values of batch rows and heads [B or 1, n], beside outputs [B, R, n, D]."""
+    return values[:, None, :, None].to(own.dtype)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from headhunter_pack.headhunter.perturbation import perturb
+from headhunter_pack.headhunter.perturbation import Attention, perturb
 from torch.nn.functional import scaled_dot_product_attention
 
 processors = pytest.importorskip("diffusers.models.attention_processor", reason="diffusers is not installed")
@@ -42,7 +42,8 @@ def test_self_and_text_is_the_pag_of_sd3_in_diffusers():
 
         def both(strength):
             out, every = attend(q, k, v), torch.arange(HEADS)
-            perturb(out, q, k, v, every, torch.full((1, HEADS), strength), slice(0, PICTURE), "self_and_text", attend)
+            attention = Attention.of(out, q, k, v, every, slice(0, PICTURE), attend)
+            perturb(out, attention, torch.full((1, HEADS), strength), "self_and_text")
             out = out.flatten(2)
             return layer.to_out[0](out[:, :PICTURE]), layer.to_add_out(out[:, PICTURE:])
 

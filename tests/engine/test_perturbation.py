@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 import torch
 from headhunter_pack.headhunter import perturbation
-from headhunter_pack.headhunter.perturbation import PERTURBATIONS, Perturbation, order, perturb
+from headhunter_pack.headhunter.perturbation import PERTURBATIONS, Attention, Perturbation, order, perturb
 from torch.nn.functional import scaled_dot_product_attention
 
 BATCH, QUERIES, LENGTH, HEADS, SIZE = 2, 9, 14, 4, 8
@@ -100,7 +100,7 @@ def test_explicit_maps(kind, mask, scale):
     def backend(q, k, v, mask):
         return attend(q, k, v, mask, scale)
 
-    perturb(out, q, k, v, CHOSEN, U, PICTURE, kind, backend, 3.0, scale, MASKS[mask])
+    perturb(out, Attention.of(out, q, k, v, CHOSEN, PICTURE, backend, 3.0, scale, MASKS[mask]), U, kind)
     assert torch.allclose(out, explicit(q, k, v, kind, MASKS[mask], scale), atol=1e-10)
 
 
@@ -112,7 +112,7 @@ def test_self_and_text_in_parts(mask, monkeypatch):
         monkeypatch.setattr(perturbation, "LOGITS", most)
         q, k, v = tensors()
         out = attend(q, k, v, MASKS[mask])
-        perturb(out, q, k, v, CHOSEN, U, PICTURE, "self_and_text", attend, mask=MASKS[mask])
+        perturb(out, Attention.of(out, q, k, v, CHOSEN, PICTURE, attend, mask=MASKS[mask]), U, "self_and_text")
         outs.append(out)
     assert all(torch.allclose(out, outs[0], atol=1e-12) for out in outs[1:])
 
@@ -138,7 +138,8 @@ def test_self_and_text_builds_no_map_of_the_picture():
 
     out = torch.zeros_like(q)
     with Sizes():
-        perturb(out, q, k, v, torch.tensor([0]), torch.ones(1, 1), slice(text, None), "self_and_text", attend)
+        attention = Attention.of(out, q, k, v, torch.tensor([0]), slice(text, None), attend)
+        perturb(out, attention, torch.ones(1, 1), "self_and_text")
     assert max(sizes) <= picture * (text + 1)
     assert not out[:, :text].any()
 
@@ -160,6 +161,6 @@ def test_the_order_of_shuffle():
 def test_half_precision(kind, dtype):
     q, k, v = (t.to(dtype) for t in tensors())
     out = attend(q, k, v, None)
-    perturb(out, q, k, v, CHOSEN, U.float(), PICTURE, kind, attend, 3.0)
+    perturb(out, Attention.of(out, q, k, v, CHOSEN, PICTURE, attend, 3.0), U.float(), kind)
     exact = explicit(q.double(), k.double(), v.double(), kind, None, None)
     assert out.dtype == dtype and (out - exact).norm() / exact.norm() < 8 * torch.finfo(dtype).eps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from ...guidance import Group
-from ...perturbation import perturb
+from ...perturbation import Attention, perturb
 from .strengths import LayerStrengths
 
 
@@ -43,34 +44,35 @@ class Steering:
 
 
 @dataclass(frozen=True)
-class Attend:
-    """How one attention call was made: the backend (or an earlier override), and the settings besides its tensors."""
+class Call:
+    """One call of the joint attention: its q, k, v [B, L, H, D], its mask [B or 1, H or 1, L or 1, L], and how it was made.
 
-    call: Callable[..., Tensor]
+    backend: the host's (or an earlier override's). settings: what it was given besides its tensors.
+    """
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    mask: Tensor | None
+    backend: Callable[..., Tensor]
     settings: Mapping[str, Any]
 
-    @property
-    def qk_scale(self) -> float | None:
-        """What replaces 1/sqrt(D), where the host says so."""
-        return self.settings.get("scale")
+    def of(self, out: Tensor, part: slice, group: Group, heads: Tensor, picture: slice) -> Attention:
+        """What a group changes of it: some heads of the batch rows `part`, whose output is in `out` [B, L, H, D]."""
+        mask = self.mask[part] if self.mask is not None and self.mask.shape[0] > 1 else self.mask
+        rows = picture if group.picture_alone else slice(None)
+        qkv = self.q[part], self.k[part], self.v[part]
+        scale = self.settings.get("scale")  # in place of 1/sqrt(D), where the host says so
+        return Attention.of(out[part], *qkv, heads, rows, self.attend, group.temperature, scale, mask)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        """The backend's attention of q [B, L', n, D] over k and v [B, L, n, D]: [B, L', n, D]."""
+        heads_second = (t.transpose(1, 2) for t in (q, k, v))
+        shaped = {"skip_reshape": True, "skip_output_reshape": True}
+        return self.backend(*heads_second, q.shape[2], mask=mask, **shaped, **self.settings).transpose(1, 2)
 
 
-def attend_to(attend: Attend, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """The backend's attention of q [B, L', n, D] over k and v [B, L, n, D]: [B, L', n, D]."""
-    few = attend.call(
-        q.transpose(1, 2),
-        k.transpose(1, 2),
-        v.transpose(1, 2),
-        q.shape[2],
-        mask=mask,
-        skip_reshape=True,
-        skip_output_reshape=True,
-        **attend.settings,
-    )
-    return few.transpose(1, 2)
-
-
-class JointCall:
+class JointCall(ABC):
     """An override, for the host to call in place of its attention, that changes the output of the joint attention.
 
     previous: an override that was there before. queries, length: rows and tokens of the joint attention; any other (the
@@ -86,9 +88,9 @@ class JointCall:
         self.first_only = first_only
         self.calls = 0
 
-    def change(self, result: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, attend: Attend) -> None:
-        """Change the output `result` in place. q, k, v, result [B, L, H, D]; mask [B or 1, H or 1, L or 1, L]."""
-        raise NotImplementedError
+    @abstractmethod
+    def change(self, result: Tensor, call: Call) -> None:
+        """Change the call's output `result` [B, L, H, D] in place."""
 
     def __call__(
         self,
@@ -103,10 +105,10 @@ class JointCall:
         skip_output_reshape: bool = False,
         **kwargs: Any,
     ) -> Tensor:
-        call = func if self.previous is None else partial(self.previous, func)
-        attend = Attend(call, {"attn_precision": attn_precision, **kwargs})
+        backend = func if self.previous is None else partial(self.previous, func)
+        settings = {"attn_precision": attn_precision, **kwargs}
         shaped = {"skip_reshape": skip_reshape, "skip_output_reshape": skip_output_reshape}
-        out = call(q, k, v, heads, mask=mask, **shaped, **attend.settings)
+        out = backend(q, k, v, heads, mask=mask, **shaped, **settings)
         q, k, v = (_heads_third(t, heads, skip_reshape) for t in (q, k, v))
         joint = q.shape[1] == self.queries and k.shape[1] == v.shape[1] == self.length
         if not joint or (self.first_only and self.calls):
@@ -115,7 +117,7 @@ class JointCall:
         k, v = (_every_head(t, heads) for t in (k, v))
         # A copy, since an override of another pack may keep what it returned.
         result = _heads_third(out, heads, skip_output_reshape).clone()
-        self.change(result, q, k, v, _full(mask), attend)
+        self.change(result, Call(q, k, v, _full(mask), backend, settings))
         return result.transpose(1, 2) if skip_output_reshape else result.flatten(2)
 
 
@@ -140,27 +142,16 @@ class PerturbedAttention(JointCall):
         self.chunks = chunks
         self.witness = witness
 
-    def change(self, result: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, attend: Attend) -> None:
+    def change(self, result: Tensor, call: Call) -> None:
         batch = result.shape[0] // len(self.chunks)
         for index, chunk in enumerate(self.chunks):
             entry = self.entries[chunk]
             strengths = entry.strengths.of(self.layer, result.device) if entry else None
             if entry is None or strengths is None:
                 continue
+            heads, u = strengths
             part = slice(index * batch, (index + 1) * batch)
-            perturb(
-                result[part],
-                q[part],
-                k[part],
-                v[part],
-                *strengths,
-                rows_of(entry.group, self.picture),
-                entry.group.perturbation,
-                partial(attend_to, attend),
-                entry.group.temperature,
-                attend.qk_scale,
-                mask[part] if mask is not None and mask.shape[0] > 1 else mask,
-            )
+            perturb(result[part], call.of(result, part, entry.group, heads, self.picture), u, entry.group.perturbation)
             self.witness.called = True
 
 
@@ -180,11 +171,6 @@ class IndexedAttention:
         if joint is not None:
             return joint(func, *args, **kwargs)
         return func(*args, **kwargs) if self.previous is None else self.previous(func, *args, **kwargs)
-
-
-def rows_of(group: Group, picture: slice) -> slice:
-    """The query rows that a group acts on."""
-    return picture if group.picture_alone else slice(None)
 
 
 def _heads_third(t: Tensor, heads: int, heads_second: bool) -> Tensor:

@@ -16,15 +16,13 @@ from torch import Tensor
 
 from ...perturbation import steer
 from .attention import (
-    Attend,
+    Call,
     Entry,
     IndexedAttention,
     JointCall,
     PerturbedAttention,
     Steering,
     Witness,
-    attend_to,
-    rows_of,
 )
 from .blocks import Architecture, Args, BlockHook, Options, replacements
 from .forward import check_calls, forward_of, joint_sequence, with_override
@@ -127,7 +125,7 @@ class SteeredAttention(JointCall):
         self.layer = layer
         self.steering = steering
 
-    def change(self, result: Tensor, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, attend: Attend) -> None:
+    def change(self, result: Tensor, call: Call) -> None:
         before = result.clone()
         batch = result.shape[0] // len(self.steering.chunks)
         for index, conditional in enumerate(self.steering.chunks):
@@ -139,22 +137,8 @@ class SteeredAttention(JointCall):
                 if strengths is None:
                     continue
                 heads, u = strengths
-                steer(
-                    result[part],
-                    before[part],
-                    q[part],
-                    k[part],
-                    v[part],
-                    heads,
-                    factor * u,
-                    rows_of(entry.group, self.picture),
-                    entry.group.perturbation,
-                    partial(attend_to, attend),
-                    entry.group.temperature,
-                    attend.qk_scale,
-                    mask[part] if mask is not None and mask.shape[0] > 1 else mask,
-                    entry.group.limit,
-                )
+                attention = call.of(before, part, entry.group, heads, self.picture)
+                steer(result[part], attention, factor * u, entry.group.perturbation, entry.group.limit)
                 self.steering.witness.called = True
 
 
