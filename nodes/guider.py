@@ -9,7 +9,7 @@ from . import inputs
 
 
 class HeadHunterGuider(io.ComfyNode):
-    """CFG and all SoftPAG groups of a model in one evaluation list."""
+    """CFG and all SoftPAG groups of a model, at the least cost."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -19,8 +19,8 @@ class HeadHunterGuider(io.ComfyNode):
             category="HeadHunter",
             **inputs.where_known(search_aliases=["PAG guider", "CFG guider", "head guidance"]),
             description=(
-                "A guider for SamplerCustomAdvanced that evaluates the prompt, the negative prompt and all SoftPAG groups in as few "
-                "model calls as memory allows. Gives what CFGGuider gives with the same model."
+                "A guider for SamplerCustomAdvanced that evaluates the prompt, the negative prompt and all SoftPAG groups at the "
+                "least cost. Gives what CFGGuider gives with the same model."
             ),
             inputs=[
                 io.Model.Input("model", tooltip="A model, usually with SoftPAG Guidance on it."),

@@ -28,7 +28,7 @@ class HeadHunterSoftPAG(io.ComfyNode):
             ),
             description=(
                 f"Guides {inputs.SUPPORTED} by chosen attention heads: a second prediction is made with these heads softly pulled "
-                "towards identity, and sampling moves away from it. Costs one more model pass a step. "
+                "towards identity, and sampling moves away from it. Costs one more model pass a step, or none with the method in attention. "
                 "Chain several nodes for several groups of heads, each with its own settings."
             ),
             inputs=[
