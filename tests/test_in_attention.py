@@ -173,3 +173,15 @@ def test_a_candidate_of_a_hunt_is_what_ksampler_gives(sd3):
     for heads, latent in zip(sets, together, strict=True):
         model = soft_pag(sd3.model(), format_heads(heads, SD3_GRID), 3.0, 0.8, **STEERED)
         assert close(latent[None], tiny.sample(model, pair.positive, pair.negative, 2.0), 1e-4)
+
+
+def test_a_guider_without_a_positive_is_an_error(sd3):
+    class Other(comfy.samplers.CFGGuider):
+        def predict_noise(self, x, timestep, model_options=None, seed=None):
+            conds = [self.conds["only"], None]
+            return comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, model_options)[0]
+
+    guider = Other(soft_pag(sd3.model(), **STEERED))
+    guider.inner_set_conds({"only": sd3.conditioning(1)})
+    with pytest.raises(RuntimeError, match="no conditioning called positive"):
+        custom(guider)

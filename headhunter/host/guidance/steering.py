@@ -43,11 +43,19 @@ class Steered:
         self.active: list[tuple[Entry, float]] = []
 
     def begin(self, active: Sequence[Entry], scales: Sequence[float]) -> None:
-        """A step begins in which these groups act. ValueError where the conditional prediction has no share in the result."""
+        """A step begins in which these groups act.
+
+        RuntimeError where the guider has no positive conditioning, ValueError where its prediction has no share in the result.
+        """
         self.positives = {cond["uuid"] for cond in getattr(self.guider, "conds", {}).get("positive", ())}
         if not active:
             self.active = []
             return
+        if not self.positives:
+            raise RuntimeError(
+                "HeadHunter: this guider has no conditioning called positive, so no heads can be moved in its pass. Use CFGGuider, "
+                "BasicGuider or HeadHunter Guider, or the method extra pass."
+            )
         cfg = getattr(self.guider, "cfg", getattr(self.guider, "cfg1", 1.0))
         if cfg == 0:
             raise ValueError(
