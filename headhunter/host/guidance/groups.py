@@ -16,9 +16,9 @@ from torch import Tensor
 
 from ...guidance import Group, guide
 from ...heads import Head, parse
-from ..models import bare
 from .attention import Entry, JointCall
 from .blocks import Architecture, Options, replacements
+from .evaluation import Evaluation
 from .forward import KEY as FORWARD
 from .forward import Forward, same_backend, with_override
 from .hooks import Probe, Recorder
@@ -173,37 +173,28 @@ def _predict_noise(run: Run, executor: Any, x: Tensor, timestep: Tensor, *args: 
     return prediction
 
 
-def _record(
-    run: Run,
-    executor: Any,
-    x: Tensor,
-    t: Tensor,
-    c_concat: Any = None,
-    c_crossattn: Any = None,
-    control: Any = None,
-    transformer_options: Options | None = None,
-    **kwargs: Any,
-) -> Tensor:
+def _record(run: Run, *args: Any, **kwargs: Any) -> Tensor:
     """APPLY_MODEL wrapper of all forwards of a sampling: what of it is recorded, and what moves its heads.
 
     Recorded is what the conditional pass has where perturbed passes will start; not with a ControlNet, which adds to the
     blocks from outside of them.
     """
-    options: Options = transformer_options or {}
-    recordings = {} if control is not None else run.recordings(options)
+    evaluation = Evaluation.of(*args, **kwargs)
+    options = evaluation.options
     if not run.guides:
-        return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+        return evaluation.run(options)
+    recordings = {} if evaluation.control is not None else run.recordings(options)
     options = same_backend(options)
     forward = Forward(run.architecture, recordings=recordings, steering=run.steered.of(options))
     options[FORWARD] = forward
     joints: Mapping[int, JointCall] = {}
     if forward.steering is not None:
-        forward.see(bare(executor.class_obj.diffusion_model), x)
+        forward.see(evaluation.network, evaluation.x)
         if run.architecture.family.indexed:
-            length = run.architecture.family.joint_length(forward.picture, c_crossattn, kwargs)
+            length = run.architecture.family.joint_length(forward.picture, evaluation.context, evaluation.conds)
             override = steered_by_index(options, forward.steering, length, forward.picture)
             options, joints = with_override(options, override), override.layers
-    result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+    result = evaluation.run(options)
     forward.count(joints)
     forward.check(forward.steering.layers if forward.steering else ())
     for layer, recording in recordings.items():

@@ -16,9 +16,9 @@ from comfy.model_patcher import create_model_options_clone
 from comfy.patcher_extension import WrappersMP, add_wrapper_with_key
 from torch import Tensor
 
-from ..models import bare
-from .attention import Entry, IndexedAttention, PerturbedAttention, Witness
+from .attention import Entry, IndexedAttention, JointCall, PerturbedAttention, Witness
 from .blocks import Architecture, Options, replacements
+from .evaluation import Evaluation
 from .forward import KEY, Forward, same_backend, with_override
 from .hooks import PerturbedBlock, Skipped, TextRecorder
 from .prefix import Prefix, joined
@@ -74,41 +74,35 @@ def _apply_model(
     layers: Sequence[int],
     prefixes: Mapping[UUID, Prefix],
     witness: Witness,
-    executor: Any,
-    x: Tensor,
-    t: Tensor,
-    c_concat: Any = None,
-    c_crossattn: Any = None,
-    control: Any = None,
-    transformer_options: Options | None = None,
+    *args: Any,
     **kwargs: Any,
 ) -> Tensor:
     """APPLY_MODEL wrapper: tell the blocks which chunk is which entry, and how many tokens the picture has.
 
     Other packs read `cond_or_uncond` as 0 = conditional, 1 = unconditional; every perturbed entry is conditional.
     """
-    transformer_options = transformer_options or {}
-    chunks = transformer_options["cond_or_uncond"]
-    earlier: Forward | None = transformer_options.get(KEY)
+    evaluation = Evaluation.of(*args, **kwargs)
+    chunks = evaluation.options["cond_or_uncond"]
+    rows = evaluation.x.shape[0] // len(chunks)
+    earlier: Forward | None = evaluation.options.get(KEY)
     forward = Forward(
         architecture,
         steering=earlier.steering if earlier else None,
-        prefix=joined(prefixes, transformer_options["uuids"], x.shape[0] // len(chunks)) if prefixes else None,
+        prefix=joined(prefixes, evaluation.options["uuids"], rows) if prefixes else None,
         chunks=chunks,
     )
-    forward.see(bare(executor.class_obj.diffusion_model), x)
-    transformer_options = same_backend(transformer_options) | {
+    forward.see(evaluation.network, evaluation.x)
+    options = same_backend(evaluation.options) | {
         KEY: forward,
         "cond_or_uncond": [0 if entries[chunk] else chunk for chunk in chunks],
     }
-    if not architecture.family.indexed:
-        result = executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
-    else:
-        length = architecture.family.joint_length(forward.picture, c_crossattn, kwargs)
-        override = _indexed(transformer_options, entries, forward, layers, length, witness)
-        options = with_override(transformer_options, override)
-        result = executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
-        forward.count(override.layers)
+    joints: Mapping[int, JointCall] = {}
+    if architecture.family.indexed:
+        length = architecture.family.joint_length(forward.picture, evaluation.context, evaluation.conds)
+        override = _indexed(options, entries, forward, layers, length, witness)
+        options, joints = with_override(options, override), override.layers
+    result = evaluation.run(options)
+    forward.count(joints)
     forward.check(layers)
     return result
 

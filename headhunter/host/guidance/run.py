@@ -163,7 +163,7 @@ class Run:
         positive, cond = self._conditional(args)
         if all(map(limited, positive)):
             sigma = float(args["sigma"].max())
-            self.effect.idle |= not any(applies(one, sigma) for one in positive)
+            self.effect.idle |= not any(applies(limits, sigma) for limits in positive)
         together, prefixes = self._together, self.prefixes
         skipped = together is None and not self._has_run(positive, args["model_options"])
         self.end_step()
@@ -177,7 +177,7 @@ class Run:
             if cond is None or skipped:
                 # The guider gave no prediction of the conditional, or a cache gave it: evaluated beside the perturbed.
                 plain = _own_uuids(positive, "cond")
-                self.steered.positives.update(one["uuid"] for one in plain)
+                self.steered.positives.update(copy["uuid"] for copy in plain)
                 base, *perturbed = self.evaluate(model, [plain], positive, active, x, sigma, options)
                 cond = base if cond is None else cond
             else:

@@ -17,6 +17,7 @@ from torch.nn import Module
 from ...families import Family
 from ..models import bare
 from .blocks import WRAPPED, Architecture, Args, Options
+from .evaluation import Evaluation
 
 KEY = "headhunter_blocks"
 
@@ -34,20 +35,10 @@ class _Carrier:
     def __init__(self, family: Family):
         self.family = family
 
-    def __call__(
-        self,
-        executor: Any,
-        x: Tensor,
-        t: Tensor,
-        c_concat: Any = None,
-        c_crossattn: Any = None,
-        control: Any = None,
-        transformer_options: Options | None = None,
-        **kwargs: Any,
-    ) -> Tensor:
-        options = transformer_options or {}
-        with _wrapped(self.family, bare(executor.class_obj.diffusion_model), options):
-            return executor(x, t, c_concat, c_crossattn, control, options, **kwargs)
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        evaluation = Evaluation.of(*args, **kwargs)
+        with _wrapped(self.family, evaluation.network, evaluation.options):
+            return evaluation.run(evaluation.options)
 
 
 @contextmanager
