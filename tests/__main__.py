@@ -1,4 +1,4 @@
-"""`python tests`: sets up what is needed and runs every test; extra arguments go to pytest.
+"""`python tests`: sets up what is needed and runs every test, files side by side on up to four cores; extra arguments go to pytest.
 
 `python tests --fast` runs the engine's tests alone (tests/engine), without a ComfyUI: the inner loop.
 `python tests --attack` runs the attack on the pack, with counts (tests/attack.py); more arguments go to it.
@@ -37,7 +37,11 @@ def main(arguments: list[str]) -> int:
         env = os.environ | {"COMFYUI_PATH": str(host.comfyui)}
         env.pop("PYTHONPATH", None)
         return subprocess.call([str(host.python), str(TESTS / "attack.py"), *arguments], env=env)
-    return run(host.python, TESTS, arguments, {"COMFYUI_PATH": str(host.comfyui)})
+    settings = {"COMFYUI_PATH": str(host.comfyui)}
+    if not arguments:  # a file a process: its servers, browser and models are made once; one thread each
+        arguments = ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
+        settings["OMP_NUM_THREADS"] = "1"
+    return run(host.python, TESTS, arguments, settings)
 
 
 def run(python: Path, folder: Path, arguments: list[str], settings: dict[str, str]) -> int:

@@ -51,6 +51,9 @@ LIBRARY = """async () => {
     },
   } }"""
 
+TRACKER = "app.extensionManager?.workflow?.activeWorkflow?.changeTracker"
+"""ComfyUI's record of steps that can be undone, in the page."""
+
 
 class GridPage:
     """A page with grids. Ids are node ids. `settle` waits for what is asked of it, never for a time."""
@@ -132,6 +135,28 @@ class GridPage:
     def prompt(self) -> dict[str, Any]:
         """What would be queued."""
         return self.page.evaluate("async () => (await app.graphToPrompt()).output")
+
+    def undo(self) -> None:
+        """One step back, by the keys, once the page has taken the step; pressed again where a busy page let the keys fall.
+
+        ComfyUI takes steps and keys in a later frame, and passes keys on to a text field that has the focus.
+        """
+        steps = f"() => {TRACKER}?.undoQueue.length ?? 0"
+        self.page.locator(".hh-menu").wait_for(state="detached")
+        self.until(
+            f"""() => {{ const taken = {TRACKER}?.activeState, ids = (nodes) => nodes.map(({{ id }}) => Number(id)).sort().join();
+            return taken && {TRACKER}.undoQueue.length > 0 && ids(taken.nodes) === ids(app.graph._nodes) }}""",
+            says=lambda: f"no step was taken: {self.page.evaluate(steps)} steps to undo",
+        )
+        before = self.page.evaluate(steps)
+        for _ in range(3):
+            self.page.evaluate("() => document.activeElement?.blur()")
+            self.page.keyboard.press("Control+z")
+            for _ in range(40):
+                if self.page.evaluate(steps) != before:
+                    return
+                self.page.wait_for_timeout(50)
+        raise AssertionError(f"the keys were not taken; {before} steps to undo")
 
     # What is seen
 

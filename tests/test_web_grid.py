@@ -155,7 +155,7 @@ def test_undo_and_redo_one_step_a_gesture(grid):
     grid.button(2, "Clear")
     did("")
     for heads in reversed(states[:-1]):
-        grid.press("Control+z")
+        grid.undo()
         grid.settle(2, heads)
     for heads in states[1:]:
         grid.press("Control+y")

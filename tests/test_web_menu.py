@@ -118,13 +118,7 @@ class Menu:
 
     def undo(self, before: dict[str, Any]) -> None:
         """One step back, to a prompt as it was; undoing loads the graph anew, which takes a moment."""
-        self.page.evaluate("() => document.activeElement?.blur()")
-        self.grid.until(  # a busy page may not have taken the step yet
-            """() => { const taken = app.extensionManager?.workflow?.activeWorkflow?.changeTracker?.activeState;
-            const ids = (nodes) => nodes.map(({ id }) => Number(id)).sort().join();
-            return !taken || ids(taken.nodes) === ids(app.graph._nodes) }"""
-        )
-        self.page.keyboard.press("Control+z")
+        self.grid.undo()
         self.grid.until(
             """async (want) => { const same = (one, other) => one === other || (Boolean(one) && Boolean(other) && typeof one === 'object'
             && Object.keys({ ...one, ...other }).every((key) => same(one[key], other[key])));

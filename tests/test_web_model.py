@@ -61,7 +61,7 @@ def test_unknown_models_can_be_chosen(grid):
     grid.knows(1, "flux1")
     grid.button(1, "another")
     grid.says(1, ".hh-note", "No model is connected")
-    grid.press("Control+z")
+    grid.undo()
     grid.knows(1, "flux1")
 
 
