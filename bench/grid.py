@@ -59,12 +59,12 @@ def _in_the_page(text: str, repeats: int) -> dict[str, list[float]] | None:
     from hosting import browser, chromium
     from hosting.server import Server
 
-    found = chromium.find()
-    if found is None:
+    executable = chromium.find()
+    if executable is None:
         return None
     with (
         Server(host()) as server,
-        browser.launched(found) as opened,
+        browser.launched(executable) as opened,
         browser.open_page(opened, server, ratio=2) as page,
     ):
         return page.evaluate(IN_THE_PAGE, [text, repeats])
@@ -78,6 +78,6 @@ def table(part: dict[str, Any]) -> str:
     """For the terminal."""
     lines = [f"{part['heads']} heads, each with a strength of its own, ms (median, at most):"]
     for where, times in {"Python": part["python"], "page, pixel ratio 2": part["page"]}.items():
-        told = ", ".join(f"{name} {one['median']:.1f} ({one['high']:.1f})" for name, one in (times or {}).items())
+        told = ", ".join(f"{name} {ms['median']:.1f} ({ms['high']:.1f})" for name, ms in (times or {}).items())
         lines.append(f"  {where}: {told or 'no Chromium here'}")
     return "\n".join(lines)

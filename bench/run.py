@@ -52,13 +52,13 @@ def machine() -> dict[str, Any]:
     from comfyui_version import __version__ as comfyui
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    found = {
+    hardware = {
         "gpu": gpu,
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "cpu": platform.processor() or platform.machine(),
     }
-    return found | {"python": platform.python_version(), "torch": torch.__version__, "comfyui": comfyui}
+    return hardware | {"python": platform.python_version(), "torch": torch.__version__, "comfyui": comfyui}
 
 
 def main() -> int:

@@ -23,9 +23,9 @@ def measure(rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
             started = time.perf_counter()
             with Server(host(), pack=pack) as server:
                 starts[name].append(time.perf_counter() - started)
-                found = re.search(r"([\d.]+) seconds: .*headhunter", server.log_text)
-                if pack and found:
-                    imports.append(float(found[1]))
+                reported = re.search(r"([\d.]+) seconds: .*headhunter", server.log_text)
+                if pack and reported:
+                    imports.append(float(reported[1]))
         say(f"round {number + 1} of {rounds}")
     return {
         "seconds": starts,

@@ -56,5 +56,5 @@ def side_by_side(
 
 def ratio(times: list[float], baseline: list[float]) -> Ratio:
     """Of the same rounds."""
-    ratios = [one / other for one, other in zip(times, baseline, strict=True)]
+    ratios = [own / base for own, base in zip(times, baseline, strict=True)]
     return Ratio(median(ratios), min(ratios), max(ratios))

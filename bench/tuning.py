@@ -36,7 +36,7 @@ def collect(steps: int = 12) -> dict[str, dict[str, Rows]]:
     grid = grid_of(bench.model)
     pool = [Head(layer, head) for layer in range(grid.layers) for head in range(grid.heads)]
     pairs = [bench.pair(text, 100 + i) for i, text in enumerate(bench.captions["tune"])]
-    found: dict[str, dict[str, Rows]] = {}
+    measured: dict[str, dict[str, Rows]] = {}
     for goal in hunt.GOALS:
         scorer, effects = bench.scorer(goal), []
         bench.steps = steps
@@ -46,7 +46,7 @@ def collect(steps: int = 12) -> dict[str, dict[str, Rows]]:
                 images = generator.decode(generator.latents([HeadSet(), *(HeadSet([head]) for head in pool)], pair))
                 base, *scores = scorer.score(images, [pair.text] * len(images)).tolist()
                 effects.append([score - base for score in scores])
-            found[goal.name] = {"effects": effects}
+            measured[goal.name] = {"effects": effects}
             for part in SCREENING_STEPS:
                 bench.steps = steps // part
                 generator = Generator(bench.model, bench.vae, bench.latent(), bench.sampling(goal))
@@ -54,9 +54,9 @@ def collect(steps: int = 12) -> dict[str, dict[str, Rows]]:
                     attribute = Attribution(generator, pairs, scorer, study, grid, Progress(None, "", 1, 1))
                     values = attribute(HeadSet(), HeadSet(pool), list(range(len(pairs))))
                 columns = [values[head].scores for head in pool]
-                found[goal.name][f"attributions {part}"] = list(zip(*columns, strict=True))
+                measured[goal.name][f"attributions {part}"] = list(zip(*columns, strict=True))
         print(f"measured {goal.name}", file=sys.stderr, flush=True)
-    return found
+    return measured
 
 
 def rungs(heads: int, pairs: int, first: float, cut: int, finalists: int) -> list[tuple[int, int]]:
@@ -89,12 +89,12 @@ def halve(
     return sorted(alive, key=lambda head: -expected(head))[:k], cost
 
 
-def replay(found: dict[str, dict[str, Rows]]) -> str:
+def replay(measured: dict[str, dict[str, Rows]]) -> str:
     """The tables: cost as a share of exhaustive's evaluations; loss in standard deviations of the heads' true effects."""
     lines = [
         "rank correlation of the mean attribution with the mean effect (of two halves of the effects with each other)"
     ]
-    for goal, part in found.items():
+    for goal, part in measured.items():
         effects = part["effects"]
         half = [
             rank_correlation(*(means([effects[i] for i in side]) for side in split(len(effects), draw)))
@@ -116,7 +116,10 @@ def replay(found: dict[str, dict[str, Rows]]) -> str:
         lines.append(
             _line(
                 name,
-                [_draw(part, goal_k, draw, None, first, cut, finalists, False) for part, goal_k, draw in _cases(found)],
+                [
+                    _draw(part, goal_k, draw, None, first, cut, finalists, False)
+                    for part, goal_k, draw in _cases(measured)
+                ],
             )
         )
     lines.append("a shortlist by attribution, then halving")
@@ -133,13 +136,13 @@ def replay(found: dict[str, dict[str, Rows]]) -> str:
             ("k + 1 finalists, control variates", lambda k: k + 1, True),
         ):
             used = " (in use)" if size == "2k + 2" and control and name.startswith("k + 1") else ""
-            results = [_draw(part, k, draw, count(k), 8, 2, finalists, control) for part, k, draw in _cases(found)]
+            results = [_draw(part, k, draw, count(k), 8, 2, finalists, control) for part, k, draw in _cases(measured)]
             lines.append(_line(f"{size}, {name}{used}", results))
     return "\n".join(lines)
 
 
-def _cases(found: dict[str, dict[str, Rows]]) -> list[tuple[dict[str, Rows], int, int]]:
-    return [(part, k, draw) for part in found.values() for k in (1, 2, 3) for draw in range(DRAWS)]
+def _cases(measured: dict[str, dict[str, Rows]]) -> list[tuple[dict[str, Rows], int, int]]:
+    return [(part, k, draw) for part in measured.values() for k in (1, 2, 3) for draw in range(DRAWS)]
 
 
 def _draw(

@@ -35,7 +35,8 @@ def run(servers: Sequence[Server], out: Path, quick: bool) -> dict[str, Any]:
     say(f"{len(chosen)} captions, {len(settings)} settings, {rows} pictures each, {steps} steps")
     made = make(servers, chosen, settings, rows, steps, out / FOLDER)
     say("measuring against the real pictures")
-    errors = call(servers[0].host, "fidelity.py", {"real": [one.real for one in chosen], "made": made})
+    real = [caption.real for caption in chosen]
+    errors = call(servers[0].host, "fidelity.py", {"real": real, "made": made})
     results = [
         asdict(setting)
         | _fidelities(setting, errors)
@@ -46,10 +47,10 @@ def run(servers: Sequence[Server], out: Path, quick: bool) -> dict[str, Any]:
         "measure": MEASURE,
         "steps": steps,
         "rows": rows,
-        "captions": [{"text": one.text, "seed": one.seed, "real": one.real.name} for one in chosen],
+        "captions": [{"text": caption.text, "seed": caption.seed, "real": caption.real.name} for caption in chosen],
         "settings": results,
     }
-    call(servers[0].host, "sheet.py", _sheet(out / "sheet.png", part, made, [one.real for one in chosen]))
+    call(servers[0].host, "sheet.py", _sheet(out / "sheet.png", part, made, real))
     return part
 
 
@@ -67,15 +68,15 @@ def _fidelities(setting: Setting, errors: dict[str, Any]) -> dict[str, Any]:
 
 def _sheet(path: Path, part: dict[str, Any], made: Pictures, real: list[Path]) -> dict[str, Any]:
     """The job for sheet.py: the first captions, the first row of each setting."""
-    heads = " and ".join(sorted({one["heads"] for one in part["settings"] if one["heads"]}))
+    heads = " and ".join(sorted({setting["heads"] for setting in part["settings"] if setting["heads"]}))
     columns = [["real picture", "", ""]]
-    for one in part["settings"]:
-        first, _, second = one["title"].rpartition(" w=")
-        columns.append([first or one["title"], f"w = {second}" if first else "", table.percent(one)])
+    for setting in part["settings"]:
+        first, _, second = setting["title"].rpartition(" w=")
+        columns.append([first or setting["title"], f"w = {second}" if first else "", table.percent(setting)])
     rows = [
         {
             "label": _label(caption["text"]),
-            "pictures": [real[i], *(made[one["name"]][i][0] for one in part["settings"])],
+            "pictures": [real[i], *(made[setting["name"]][i][0] for setting in part["settings"])],
         }
         for i, caption in enumerate(part["captions"][:SHEET_ROWS])
     ]

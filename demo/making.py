@@ -36,7 +36,7 @@ def make(
         (folder / setting.name).mkdir(parents=True, exist_ok=True)
     progress = Steps(len(captions))
 
-    def one(server: Server, caption: Caption) -> dict[str, list[Path]]:
+    def pictures_of(server: Server, caption: Caption) -> dict[str, list[Path]]:
         pictures = {}
         prompt, savers = graph.branched(workflow, settings, caption, rows, steps)
         outputs = server.run(prompt)["outputs"]
@@ -49,5 +49,5 @@ def make(
         progress.step(caption.text)
         return pictures
 
-    made = spread(servers, one, captions)
+    made = spread(servers, pictures_of, captions)
     return {setting.name: [pictures[setting.name] for pictures in made] for setting in settings}

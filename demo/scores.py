@@ -20,11 +20,11 @@ def scores(job: dict) -> dict:
     """The answer to a job."""
     scorer = StatisticScorer(job["statistic"])
 
-    def one(path: str) -> float:
+    def score(path: str) -> float:
         image = torch.from_numpy(np.asarray(Image.open(path).convert("RGB")).copy()).float() / 255
         return float(scorer.score(image[None], [""])[0])
 
-    return {name: [[one(path) for path in rows] for rows in captions] for name, captions in job["made"].items()}
+    return {name: [[score(path) for path in rows] for rows in captions] for name, captions in job["made"].items()}
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def spread(servers: Sequence[Server], work: Callable[[Server, Item], Result], it
     for server in servers:
         free.put(server)
 
-    def one(item: Item) -> Result:
+    def on_a_free_server(item: Item) -> Result:
         server = free.get()
         try:
             return work(server, item)
@@ -34,6 +34,6 @@ def spread(servers: Sequence[Server], work: Callable[[Server, Item], Result], it
 
     pool = ThreadPoolExecutor(len(servers))
     try:
-        return [future.result() for future in [pool.submit(one, item) for item in items]]
+        return [future.result() for future in [pool.submit(on_a_free_server, item) for item in items]]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

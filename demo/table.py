@@ -23,11 +23,11 @@ def table(results: Sequence[Result]) -> str:
     width = max(len(result["title"]) for result in results)
     lines = [f"{'':{width}}  squared error    less than unguided (paired)   (x 1000, +- standard error)"]
     for result in results:
-        one = result["fidelity"]
-        line = f"{result['title']:{width}}  {-1000 * one['mean']:6.2f} +- {1000 * one['standard_error']:4.2f}"
-        if one["difference"]:
-            line += f"   {1000 * one['difference']:+6.2f} +- {1000 * one['difference_standard_error']:4.2f}"
-            line += f"  {percent(result):>8}  {verdict(one)}"
+        fidelity = result["fidelity"]
+        line = f"{result['title']:{width}}  {-1000 * fidelity['mean']:6.2f} +- {1000 * fidelity['standard_error']:4.2f}"
+        if fidelity["difference"]:
+            line += f"   {1000 * fidelity['difference']:+6.2f} +- {1000 * fidelity['difference_standard_error']:4.2f}"
+            line += f"  {percent(result):>8}  {verdict(fidelity)}"
         lines.append(line)
     return "\n".join(lines)
 
@@ -53,9 +53,7 @@ def _outcomes(results: Iterable[Result], key: str) -> str:
     return "; ".join(_outcome(result, result[key]) for result in results)
 
 
-def _outcome(result: Result, one: dict[str, Any]) -> str:
+def _outcome(result: Result, fidelity: dict[str, Any]) -> str:
     """'w=0.4 closer, by 5.1 +- 0.8 %'"""
     name = f"w={result['scale']:g}" if result["scale"] else result["title"]
-    return (
-        f"{name} {verdict(one)}, {one['difference_percent']:+.1f} +- {one['difference_percent_standard_error']:.1f} %"
-    )
+    return f"{name} {verdict(fidelity)}, {fidelity['difference_percent']:+.1f} +- {fidelity['difference_percent_standard_error']:.1f} %"

@@ -34,16 +34,16 @@ def run(servers: Sequence[Server], out: Path, quick: bool) -> None:
         tables[title] = _measure(servers, out, quick, settings)
         print(f"\n{title}:\n{table.table(tables[title])}\n", flush=True)
         (out / "tuning.json").write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
-        return sorted(tables[title][1:], key=lambda one: -one["fidelity"]["mean"])
+        return sorted(tables[title][1:], key=lambda result: -result["fidelity"]["mean"])
 
     names = [f"L{layer}H{head}" for layer, head in product(range(LAYERS), range(HEADS_A_LAYER))]
     singles = measure("Single heads", [_softpag(name, FIRST_SCALE, 1.0) for name in names])
-    sets = [", ".join(sorted(one["heads"] for one in singles[:count])) for count in TOGETHER]
+    sets = [", ".join(sorted(result["heads"] for result in singles[:count])) for count in TOGETHER]
     guided = [_softpag(heads, w, 1.0) for heads, w in product(sets, SCALES)]
     best = measure(
         "The best heads together, and CFG", guided + [Setting(f"cfg-{cfg:g}", f"CFG {cfg:g}", cfg) for cfg in CFGS]
     )
-    heads = next(one["heads"] for one in best if one["heads"])
+    heads = next(result["heads"] for result in best if result["heads"])
     measure("The best set at lower strengths", [_softpag(heads, w, u) for w, u in product(SCALES, STRENGTHS)])
 
 
@@ -56,5 +56,7 @@ def _measure(servers: Sequence[Server], out: Path, quick: bool, settings: Sequen
     settings = [UNGUIDED, *settings]
     say(f"{len(chosen)} tuning captions, {len(settings)} settings, {rows} pictures each, {steps} steps")
     made = make(servers, chosen, settings, rows, steps, out / "tuning")
-    errors = call(servers[0].host, "fidelity.py", {"real": [one.real for one in chosen], "made": made})["fine"]
-    return [asdict(one) | {"fidelity": compare(errors[one.name], errors[UNGUIDED.name])} for one in settings]
+    errors = call(servers[0].host, "fidelity.py", {"real": [caption.real for caption in chosen], "made": made})["fine"]
+    return [
+        asdict(setting) | {"fidelity": compare(errors[setting.name], errors[UNGUIDED.name])} for setting in settings
+    ]

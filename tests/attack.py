@@ -119,7 +119,7 @@ def study_paths(names: Iterable[str]) -> list[str]:
             quoted,
             f"{quoted}/heat",
             f"{quoted}.csv",
-            *(f"{quoted}/preview/{urllib.parse.quote(one, safe='%')}" for one in NUMBERS),
+            *(f"{quoted}/preview/{urllib.parse.quote(number, safe='%')}" for number in NUMBERS),
         ]
     return paths
 
@@ -127,12 +127,12 @@ def study_paths(names: Iterable[str]) -> list[str]:
 def grid_paths(files: Iterable[str]) -> list[str]:
     folders = ["", "checkpoints", "diffusion_models", "vae", "../models", "\0", "x" * 3000]
     names = [*files, *NAMES]
-    query = [urllib.parse.urlencode({"folder": folder, "name": name}) for folder in folders for name in names]
+    queries = [urllib.parse.urlencode({"folder": folder, "name": name}) for folder in folders for name in names]
     return [
         "/headhunter/grid",
         "/headhunter/models",
         "/headhunter/presets",
-        *(f"/headhunter/grid?{one}" for one in query),
+        *(f"/headhunter/grid?{query}" for query in queries),
     ]
 
 
@@ -206,8 +206,8 @@ def routes(count: Count, cases: int) -> None:
             handles.append(open_files(server))
             many = random.choices(paths, k=cases)
             with ThreadPoolExecutor(16) as pool:
-                for found in pool.map(lambda path: trouble(server.port, path), many):
-                    count.add("requests, 16 at once", found)
+                for failure in pool.map(lambda path: trouble(server.port, path), many):
+                    count.add("requests, 16 at once", failure)
             handles.append(open_files(server))
             grew = handles[-1] - handles[1]
             count.add("open files stay as many", f"{handles}" if grew > 8 else "")
@@ -231,8 +231,8 @@ def page_goes_on(count: Count, port: int, slow: list[str]) -> None:
             took = time.monotonic() - started
             count.add("the page goes on", "" if status == 200 and took < 5 else f"{status} after {took:.1f} s")
             time.sleep(0.05)
-        for one in pending:
-            count.add("requests, 32 at once", one.result())
+        for request in pending:
+            count.add("requests, 32 at once", request.result())
 
 
 def open_files(server) -> int:
@@ -276,9 +276,9 @@ def tests(count: Count, places: list[str], cases: int) -> None:
             count.add(f"{place} {name}" if number else f"{place}, tests without generated cases", number=number or 1)
 
 
-def generated_by(found: ElementTree.Element) -> tuple[str, int]:
+def generated_by(xml_property: ElementTree.Element) -> tuple[str, int]:
     """A test's name and how many cases it generated, of a property in pytest's report: ours, or hypothesis's."""
-    name, value = found.get("name", ""), found.get("value", "")
+    name, value = xml_property.get("name", ""), xml_property.get("value", "")
     if name == "cases":
         return "", int(value)
     if not name.startswith("hypothesis-statistics-"):

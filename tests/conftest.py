@@ -69,7 +69,7 @@ def server(host: Host) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def chromium_path() -> Path:
     """The browser for tests that need one; they are skipped, with a reason, where there is none."""
-    found = chromium.find()
-    if found is None:
+    path = chromium.find()
+    if path is None:
         pytest.skip(chromium.reason())
-    return found
+    return path

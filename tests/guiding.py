@@ -68,8 +68,8 @@ def custom(guider, steps=3, seed=7, latent=None):
         )["samples"]
 
 
-def close(one, other, tolerance=1e-5):
-    return (one - other).norm() / other.norm() < tolerance
+def close(out, reference, tolerance=1e-5):
+    return (out - reference).norm() / reference.norm() < tolerance
 
 
 def with_controlnet(model, positive):

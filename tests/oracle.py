@@ -147,23 +147,23 @@ def percent_at(sigma: float, model_sampling) -> float:
 def mixed(difference: torch.Tensor, cond: torch.Tensor, mix: str) -> torch.Tensor:
     """A group's difference [B, C, ..., h, w] as it is added, before its scale: picture by picture, in float64."""
     result = difference.double().clone()
-    for row, one in enumerate(result):
-        along = cond[row].double()
+    for picture, change in enumerate(result):
+        along = cond[picture].double()
         if mix == "apg":
-            most = 15 / 256 * one.numel() ** 0.5  # as a norm
-            one *= min(1.0, most / float(one.norm()))
+            most = 15 / 256 * change.numel() ** 0.5  # as a norm
+            change *= min(1.0, most / float(change.norm()))
         if mix in ("apg", "orthogonal"):
-            one -= (one * along).sum() / (along * along).sum() * along
+            change -= (change * along).sum() / (along * along).sum() * along
         if mix == "frequency":
-            low, (height, width) = torch.zeros_like(one), one.shape[-2:]
+            low, (height, width) = torch.zeros_like(change), change.shape[-2:]
             line = [1, 4, 6, 4, 1]
             for y in range(height):
                 for x in range(width):
                     for i in range(5):
                         for j in range(5):
                             at = min(max(y + i - 2, 0), height - 1), min(max(x + j - 2, 0), width - 1)
-                            low[..., y, x] += line[i] * line[j] / 256 * one[..., at[0], at[1]]
-            result[row] = 0.5 * low + (one - low)
+                            low[..., y, x] += line[i] * line[j] / 256 * change[..., at[0], at[1]]
+            result[picture] = 0.5 * low + (change - low)
     return result
 
 

@@ -81,12 +81,12 @@ def within(seconds: float, work: Callable[[], Result], tries: int = 5, megabytes
 
 def quickest(seconds: float, measure: Callable[[], float], tries: int = 5) -> None:
     """AssertionError where none of some measurements, in seconds of CPU of another process, is within the limit."""
-    found: list[float] = []
+    times: list[float] = []
     for attempt in range(tries):
-        found.append(measure())
-        if found[-1] < seconds * (slowness() if attempt else 1):
+        times.append(measure())
+        if times[-1] < seconds * (slowness() if attempt else 1):
             return
-    raise AssertionError(f"it took {min(found):.3f} s of CPU at best; {seconds:g} s are allowed")
+    raise AssertionError(f"it took {min(times):.3f} s of CPU at best; {seconds:g} s are allowed")
 
 
 def slowness() -> float:

@@ -40,9 +40,9 @@ class Reader:
 
 def find_node() -> str | None:
     """A node: the system's, or the one that Playwright brings along."""
-    found = shutil.which("node")
-    if found:
-        return found
+    installed = shutil.which("node")
+    if installed:
+        return installed
     try:
         import playwright
     except ImportError:

@@ -46,12 +46,12 @@ class Case:
 
     def predicted(self, heads, chosen=()):
         with torch.inference_mode():
-            found = self.attribute(HeadSet(chosen), HeadSet(heads), [0])
-        return torch.tensor([found[head].mean for head in heads])
+            attributions = self.attribute(HeadSet(chosen), HeadSet(heads), [0])
+        return torch.tensor([attributions[head].mean for head in heads])
 
     def score(self, strengths):
         with torch.inference_mode():
-            sets = [HeadSet(one) for one in strengths]
+            sets = [HeadSet(own) for own in strengths]
             images = self.generator.decode(self.generator.latents(sets, self.pair))
             return self.scorer.score(images, [self.pair.text] * len(sets)).double()
 
@@ -286,14 +286,14 @@ def test_lora_and_weights_that_are_kept_off_the_card(offloaded, vae, tmp_path):
 def test_blocks_that_run_again_to_save_memory_change_nothing(make, vae, tmp_path, monkeypatch):
     pooled = 768 if len(grid_of(make()).segments) > 1 else 2048
     pair = Pair("x", 7, tiny.conditioning(1, pooled, guidance=3.5), tiny.conditioning(2, pooled, guidance=3.5))
-    model, found = make(), []
+    model, predictions = make(), []
     for again in (False, True):
         monkeypatch.setattr(attribution, "must_checkpoint", lambda *args, again=again: again)
         folder = tmp_path / str(again)
         folder.mkdir()
         case = Case(vae, folder, model, pair=pair, cfg=1.5)
-        found.append(torch.cat([case.predicted(SD3_HEADS[:3]), case.predicted(SD3_HEADS[:2], [Head(2, 0)])]))
-    assert torch.allclose(*found, rtol=1e-4)
+        predictions.append(torch.cat([case.predicted(SD3_HEADS[:3]), case.predicted(SD3_HEADS[:2], [Head(2, 0)])]))
+    assert torch.allclose(*predictions, rtol=1e-4)
 
 
 def test_memory_decides_whether_blocks_run_again(monkeypatch):
@@ -325,8 +325,8 @@ def test_other_packs_on_the_model(vae, tmp_path):
     other.set_model_patch_replace(replacement, "dit", "double_block", 1)
     other.model_options["transformer_options"]["optimized_attention_override"] = without_gradient
     (tmp_path / "other").mkdir()
-    found = Case(vae, tmp_path / "other", other).predicted(SD3_HEADS)
-    assert torch.allclose(found, plain, rtol=1e-4)
+    predicted = Case(vae, tmp_path / "other", other).predicted(SD3_HEADS)
+    assert torch.allclose(predicted, plain, rtol=1e-4)
     assert len(calls) == 3 + 3  # forward, and again with gradients, in each of 3 steps
 
 
@@ -387,9 +387,9 @@ def test_a_broken_picture_is_left_out(vae, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Generator, "decode", decode)
     with torch.inference_mode():
-        found = case.attribute(HeadSet(), HeadSet(SD3_HEADS), [0, 1])
-    assert all(one.pairs == (0,) for one in found.values())
-    assert case.attribute(HeadSet(), HeadSet(SD3_HEADS), [0, 1]) == found  # as the study holds it
+        attributions = case.attribute(HeadSet(), HeadSet(SD3_HEADS), [0, 1])
+    assert all(attribution.pairs == (0,) for attribution in attributions.values())
+    assert case.attribute(HeadSet(), HeadSet(SD3_HEADS), [0, 1]) == attributions  # as the study holds it
     monkeypatch.setattr(Generator, "decode", lambda self, latents: real(self, latents) + float("nan"))
     case.attribute.study = open_study(tmp_path / "broken.sqlite", {})
     with pytest.raises(AttributionError, match="finite"), torch.inference_mode():

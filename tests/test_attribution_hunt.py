@@ -32,36 +32,36 @@ def hunted(screened, **settings):
 
 
 def test_it_finds_what_exhaustive_finds_with_fewer_pictures(screened):
-    found = hunted(screened)
+    result = hunted(screened)
     full = run(screened, scale=0.5)
-    assert found.heads == full.heads
-    assert found.report["images"] < 0.75 * full.report["images"]
-    assert found.report["passes_planned"] < full.report["passes_planned"]
-    first = found.report["rounds"][0]
-    measured = {one["head"]: one["mean"] for one in full.report["rounds"][0]["candidates"]}
+    assert result.heads == full.heads
+    assert result.report["images"] < 0.75 * full.report["images"]
+    assert result.report["passes_planned"] < full.report["passes_planned"]
+    first = result.report["rounds"][0]
+    measured = {candidate["head"]: candidate["mean"] for candidate in full.report["rounds"][0]["candidates"]}
     assert len(first["candidates"]) == 4 and len(first["attributions"]) == 9
-    for one in first["candidates"]:
-        if one["pairs"] == 2:
-            assert one["mean"] == pytest.approx(measured[one["head"]], abs=1e-5)
+    for candidate in first["candidates"]:
+        if candidate["pairs"] == 2:
+            assert candidate["mean"] == pytest.approx(measured[candidate["head"]], abs=1e-5)
     gains = {name: mean - full.report["baseline"]["mean"] for name, mean in measured.items()}
     order = list(first["attributions"])
     assert order == sorted(order, key=lambda name: -first["attributions"][name])
     predicted, real = (torch.tensor([table[name] for name in order]) for table in (first["attributions"], gains))
     assert torch.corrcoef(torch.stack([predicted, real]))[0, 1] > 0.9
-    assert found.chart.shape == full.chart.shape and not torch.equal(found.chart, full.chart)
+    assert result.chart.shape == full.chart.shape and not torch.equal(result.chart, full.chart)
 
 
 def test_signed_strengths_are_measured_and_are_what_softpag_gives(screened):
-    found = hunted(screened, rounds=1, strength=0.8)
-    signed = found.report["signed"]
+    result = hunted(screened, rounds=1, strength=0.8)
+    signed = result.report["signed"]
     heads = parse(signed["heads"], GRID)
-    largest = max(found.report["rounds"][0]["attributions"].items(), key=lambda item: abs(item[1]))
+    largest = max(result.report["rounds"][0]["attributions"].items(), key=lambda item: abs(item[1]))
     assert max(abs(u) for u in heads.values()) == 0.8 and min(heads.values()) < 0
     assert abs(heads[next(iter(parse(largest[0], GRID)))]) == 0.8
     assert signed["gain"]["mean"] == pytest.approx(
-        signed["measured"]["mean"] - found.report["baseline"]["mean"], abs=1e-6
+        signed["measured"]["mean"] - result.report["baseline"]["mean"], abs=1e-6
     )
-    assert signed["better"] == (signed["measured"]["mean"] > found.report["rounds"][-1]["joint"]["mean"])
+    assert signed["better"] == (signed["measured"]["mean"] > result.report["rounds"][-1]["joint"]["mean"])
     # The text, in a SoftPAG node on the model, gives the score that the report says.
     screened.model = HeadHunterSoftPAG.execute(screened.model, signed["heads"], 0.5, 1.0)[0]
     alone = run(screened, scale=0.5, rounds=1, pool="L0H0")
@@ -69,12 +69,12 @@ def test_signed_strengths_are_measured_and_are_what_softpag_gives(screened):
 
 
 def test_a_hunt_that_starts_from_a_set_screens_along_it(screened):
-    found = hunted(screened, rounds=1, start_from="L1H1", strength=0.6)
-    assert set(found.report["rounds"][0]["attributions"]) == {f"L{i}H{j}" for i in range(3) for j in range(3)} - {
+    result = hunted(screened, rounds=1, start_from="L1H1", strength=0.6)
+    assert set(result.report["rounds"][0]["attributions"]) == {f"L{i}H{j}" for i in range(3) for j in range(3)} - {
         "L1H1"
     }
-    assert parse(found.report["signed"]["heads"], GRID)[Head(1, 1)] == 0.6
-    with find_study(found.report["study"]) as study:
+    assert parse(result.report["signed"]["heads"], GRID)[Head(1, 1)] == 0.6
+    with find_study(result.report["study"]) as study:
         assert study.get("attribution of pair 0 given L1H1") and not study.get("attribution of pair 0 given nothing")
 
 

@@ -58,41 +58,41 @@ def test_the_summary_says_how_it_was_made(runs, part):
     assert summary["seconds"] > 0
     assert part["steps"] > 0 and part["rows"] == 1 and "squared" in part["measure"]
     assert len({caption["seed"] for caption in part["captions"]}) == 2
-    assert [bool(one["scale"]) for one in part["settings"]] == [False, False] + [True] * 6
-    assert [one["cfg"] == 1 for one in part["settings"]] == [True, False, True, True, True, False, False, False]
+    assert [bool(setting["scale"]) for setting in part["settings"]] == [False, False] + [True] * 6
+    assert [setting["cfg"] == 1 for setting in part["settings"]] == [True, False, True, True, True, False, False, False]
 
 
 @pytest.mark.live
 def test_the_numbers_are_those_of_the_pictures(runs, part):
     errors = {
-        one["name"]: [
+        setting["name"]: [
             [
                 np.square(pixels(runs[0] / file) - pixels(ROOT / "demo/data/eval" / caption["real"])).mean()
                 for file in files
             ]
-            for caption, files in zip(part["captions"], one["pictures"], strict=True)
+            for caption, files in zip(part["captions"], setting["pictures"], strict=True)
         ]
-        for one in part["settings"]
+        for setting in part["settings"]
     }
-    for one in part["settings"]:
-        assert one["fidelity"] == pytest.approx(compare(errors[one["name"]], errors["unguided"]))
-        if one["name"].startswith("both"):
-            assert one["fidelity_over_cfg"] == pytest.approx(compare(errors[one["name"]], errors["cfg"]))
-        assert one["fidelity_coarse"]["mean"] > one["fidelity"]["mean"]
+    for setting in part["settings"]:
+        assert setting["fidelity"] == pytest.approx(compare(errors[setting["name"]], errors["unguided"]))
+        if setting["name"].startswith("both"):
+            assert setting["fidelity_over_cfg"] == pytest.approx(compare(errors[setting["name"]], errors["cfg"]))
+        assert setting["fidelity_coarse"]["mean"] > setting["fidelity"]["mean"]
 
 
 @pytest.mark.live
 def test_every_setting_has_pictures_of_its_own(runs, part):
     for caption in range(2):
-        pictures = [pixels(runs[0] / one["pictures"][caption][0]) for one in part["settings"]]
+        pictures = [pixels(runs[0] / setting["pictures"][caption][0]) for setting in part["settings"]]
         assert {picture.shape for picture in pictures} == {(128, 128, 3)}
         assert len({picture.tobytes() for picture in pictures}) == SETTINGS
 
 
 @pytest.mark.live
 def test_it_repeats_exactly(runs, part):
-    for one in part["settings"]:
-        for (file,) in one["pictures"]:
+    for setting in part["settings"]:
+        for (file,) in setting["pictures"]:
             assert np.array_equal(pixels(runs[0] / file), pixels(runs[1] / file)), file
 
 

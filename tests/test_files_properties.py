@@ -130,8 +130,8 @@ def read(text: str) -> str | None:
         return None
 
 
-def same(one: str, other: str) -> bool:
-    return parse_preset(one) == parse_preset(other) and json.loads(one)["name"] == json.loads(other)["name"]
+def same(mine: str, theirs: str) -> bool:
+    return parse_preset(mine) == parse_preset(theirs) and json.loads(mine)["name"] == json.loads(theirs)["name"]
 
 
 @cases()

@@ -24,8 +24,8 @@ def case(request):
     """A model, a pair, the rows that go through its first block, and `generator(sampler, cfg)` on it."""
     make, pooled = MODELS[request.param]
     model, rows = make(), []
-    found = transformer(model)
-    block = (found.joint_blocks if hasattr(found, "joint_blocks") else found.double_blocks)[0]
+    network = transformer(model)
+    block = (network.joint_blocks if hasattr(network, "joint_blocks") else network.double_blocks)[0]
     block.register_forward_pre_hook(
         lambda module, args, kwargs: rows.append((args[0] if args else kwargs["img"]).shape[0]), with_kwargs=True
     )

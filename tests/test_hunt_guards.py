@@ -54,16 +54,16 @@ def test_a_score_that_is_no_number_is_the_worst_now_and_when_it_is_in_the_study(
         "heads_per_round": 2,
         "study": f"{strategy} {broken}",
     }
-    found = run(job, **settings)
-    first = found.report["rounds"][0]
+    result = run(job, **settings)
+    first = result.report["rounds"][0]
     last = [row["head"] for row in first["candidates"] if row["mean"] is None]
     # The unguided pictures take two calls, then each layer is a chunk: its second candidate is broken on the pairs tried.
     assert set(last) == {"L0H1", "L1H1"} and not set(last) & set(first["chosen"])
     assert [row["head"] for row in first["candidates"][-2:]] == sorted(last)
     job.scorer.score = None  # nothing is scored again
     again = run(job, **settings)
-    assert again.report["rounds"] == found.report["rounds"] and again.heads == found.heads
-    with find_study(found.report["study"]) as study:
+    assert again.report["rounds"] == result.report["rounds"] and again.heads == result.heads
+    with find_study(result.report["study"]) as study:
         heat = json.loads(json.dumps(heat_of(study), allow_nan=False))
     scores = {head: score for head, (score, *_) in heat["rounds"][-1]["heads"].items()}
     assert scores["L0H1"] == scores["L1H1"] == min(scores.values())
@@ -117,20 +117,20 @@ def test_a_scorer_that_breaks_its_contract_is_named_and_nothing_is_written(job, 
 
 def test_pool_and_start_keep_their_strengths(job):
     settings = {"rounds": 1, "heads_per_round": 2, "strength": 0.8}
-    found = run(job, pool="L1H0@0.5, L2H0", start_from="L0H0@-0.25", **settings)
-    assert found.heads == "L0H0@-0.25, L1H0@0.5, L2H0"
-    first = found.report["rounds"][0]
+    result = run(job, pool="L1H0@0.5, L2H0", start_from="L0H0@-0.25", **settings)
+    assert result.heads == "L0H0@-0.25, L1H0@0.5, L2H0"
+    first = result.report["rounds"][0]
     assert {row["head"] for row in first["candidates"]} == {"L1H0@0.5", "L2H0"} == set(first["chosen"])
-    assert found.report["start"]["heads"] == ["L0H0@-0.25"]
-    with find_study(found.report["study"]) as study:
+    assert result.report["start"]["heads"] == ["L0H0@-0.25"]
+    with find_study(result.report["study"]) as study:
         search = study.get("identity")["search"]
         assert (search["pool"], search["start_from"]) == ("L1H0@0.5, L2H0", "L0H0@-0.25")
         assert study.scores("L0H0@-0.25, L1H0@0.5", 0) and "L1H0@0.5" in heat_of(study)["rounds"][-1]["heads"]
     # The text, in a SoftPAG node of the same settings, gives the score that the report says.
-    job.model = HeadHunterSoftPAG.execute(job.model, found.heads, 3.0, 0.8)[0]
+    job.model = HeadHunterSoftPAG.execute(job.model, result.heads, 3.0, 0.8)[0]
     alone = run(job, rounds=1, pool="L0H0")
     assert alone.report["baseline"]["mean"] == pytest.approx(first["joint"]["mean"], abs=1e-5)
-    assert found.report["study"] != run(job, pool="L1H0, L2H0", start_from="L0H0@-0.25", **settings).report["study"]
+    assert result.report["study"] != run(job, pool="L1H0, L2H0", start_from="L0H0@-0.25", **settings).report["study"]
 
 
 def test_an_atlas_keeps_strengths(job):
@@ -167,8 +167,8 @@ def test_a_hunt_that_could_change_nothing_is_refused_before_the_first_picture(jo
 
 
 def test_strength_0_is_fine_where_every_head_has_its_own(job):
-    found = run(job, strength=0.0, pool="L1H0@0.5, L2H0@-1", rounds=1)
-    assert found.heads in ("L1H0@0.5", "L2H0@-1")
+    result = run(job, strength=0.0, pool="L1H0@0.5, L2H0@-1", rounds=1)
+    assert result.heads in ("L1H0@0.5", "L2H0@-1")
 
 
 def test_a_damaged_picture_in_a_study_is_named(job):

@@ -106,9 +106,9 @@ def test_pictures_of_the_help_pages_are_served_and_small(server):
 
 
 def test_the_template_browser_lists_the_examples_and_their_pictures(server):
-    found = sorted(path.stem for path in (ROOT / "example_workflows").glob("*.json"))
-    assert sorted(server.get("/workflow_templates")["headhunter"]) == found
-    for name in found:
+    names = sorted(path.stem for path in (ROOT / "example_workflows").glob("*.json"))
+    assert sorted(server.get("/workflow_templates")["headhunter"]) == names
+    for name in names:
         data = server.get_bytes(f"/api/workflow_templates/headhunter/{name}.json")
         assert data == (ROOT / "example_workflows" / f"{name}.json").read_bytes()
         assert server.get_bytes(f"/api/workflow_templates/headhunter/{name}.jpg")[:2] == b"\xff\xd8"

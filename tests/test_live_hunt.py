@@ -67,7 +67,7 @@ def report_of(server: Server, study: str) -> dict:
 @contextmanager
 def events(server: Server):
     """Everything the server sends to the client that queued, while the block lasts."""
-    found: list[dict] = []
+    received: list[dict] = []
     connected, stop = threading.Event(), threading.Event()
 
     async def listen():
@@ -79,14 +79,14 @@ def events(server: Server):
                 except asyncio.TimeoutError:
                     continue
                 if message.type == aiohttp.WSMsgType.TEXT:
-                    found.append(json.loads(message.data))
+                    received.append(json.loads(message.data))
                     connected.set()  # the server greets every client with the status of its queue
 
     thread = threading.Thread(target=lambda: asyncio.run(listen()))
     thread.start()
     try:
         assert connected.wait(60), server.log_text[-2000:]
-        yield found
+        yield received
     finally:
         stop.set()
         thread.join()
@@ -132,19 +132,19 @@ def test_two_servers_on_one_study(host, tmp_path):
     output = tmp_path / "one" / "output"
     path = output / "headhunter" / "shared.sqlite"
     work = hunt("shared", rounds=1, pool="L0")
-    second = demo_server(host, tmp_path / "two", ["--output-directory", output])
-    with demo_server(host, tmp_path / "one") as one, second as two:
-        running = one.queue(work)
+    sharing = demo_server(host, tmp_path / "two", ["--output-directory", output])
+    with demo_server(host, tmp_path / "one") as first, sharing as second:
+        running = first.queue(work)
         until(lambda: kept_in(path) >= 2, "the first evaluations", between=0.02)
-        with one.paused():
+        with first.paused():
             assert kept_in(path) < 10, "the hunt was over before it could be paused"
             with pytest.raises(PromptError, match="in use by another hunt"):
-                two.wait(two.queue(work))
-        one.wait(running)
-        done = report_of(one, "shared")
+                second.wait(second.queue(work))
+        first.wait(running)
+        done = report_of(first, "shared")
         assert done["images_made_now"] == 10
-        two.wait(two.queue(work))
-        again = report_of(two, "shared")
+        second.wait(second.queue(work))
+        again = report_of(second, "shared")
         assert again["images_made_now"] == 0
         assert again["heads"] == done["heads"] and again["rounds"] == done["rounds"]
 

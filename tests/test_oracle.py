@@ -39,8 +39,8 @@ def soft_pag(model, heads, **settings):
     return HeadHunterSoftPAG.execute(model, heads, **settings)[0]
 
 
-def relative(one, other):
-    return (one - other).norm() / other.norm()
+def relative(out, reference):
+    return (out - reference).norm() / reference.norm()
 
 
 def check(out, expected, plain, tolerance=TOLERANCE):
@@ -95,7 +95,7 @@ def test_perturbations(name, kind, tokens):
 def test_image_tokens_differ_from_all(name):
     """Both rows of the comparison above would pass if `tokens` did nothing at all."""
     family, model = tiny.FAMILIES[name], model_of(name, torch.float64)
-    one, other = (
+    over_all, over_image = (
         tiny.sample(
             soft_pag(model, "L0, L3", scale=4.0, strength=1.0, tokens=tokens),
             family.conditioning(1),
@@ -104,14 +104,14 @@ def test_image_tokens_differ_from_all(name):
         for tokens in ("all", "image")
     )
     if family.length == family.image or family.picture_alone:
-        assert torch.equal(one, other)
+        assert torch.equal(over_all, over_image)
     else:
-        assert relative(one, other) > 1e-3
+        assert relative(over_all, over_image) > 1e-3
 
 
 def test_self_and_text_without_text_is_identity(name):
     family, model = tiny.FAMILIES[name], model_of(name, torch.float64)
-    one, other = (
+    identity, self_and_text = (
         tiny.sample(
             soft_pag(model, "L0, L3", scale=4.0, strength=1.0, tokens="image", perturbation=kind),
             family.conditioning(1),
@@ -119,7 +119,7 @@ def test_self_and_text_without_text_is_identity(name):
         )
         for kind in ("identity", "self_and_text")
     )
-    assert (relative(one, other) < TOLERANCE) == (family.length == family.image)
+    assert (relative(identity, self_and_text) < TOLERANCE) == (family.length == family.image)
 
 
 def test_chained_groups_add_up(name):
@@ -177,8 +177,8 @@ def test_end_scale(name, end_scale, window, monkeypatch):
     positive = family.conditioning(1)
     perturbed = oracle.Perturbed({(0, 1): 1.0}, 3.0, end_scale=end_scale, window=window)
     expected, level = (
-        oracle.sample(family, model, positive, positive, 1.0, [one], steps=6)
-        for one in (perturbed, replace(perturbed, end_scale=1.0))
+        oracle.sample(family, model, positive, positive, 1.0, [group], steps=6)
+        for group in (perturbed, replace(perturbed, end_scale=1.0))
     )
     settings = {"scale": 3.0, "strength": 1.0, "start_percent": window[0], "end_percent": window[1]}
     guided = soft_pag(model, "L0H1", end_scale=end_scale, **settings)

@@ -49,10 +49,10 @@ def flux():
 
 
 def blocks_of(model):
-    found = transformer(model)
-    if hasattr(found, "joint_blocks"):
-        return list(found.joint_blocks)
-    return [*found.double_blocks, *found.single_blocks]
+    network = transformer(model)
+    if hasattr(network, "joint_blocks"):
+        return list(network.joint_blocks)
+    return [*network.double_blocks, *network.single_blocks]
 
 
 def without(model):
@@ -70,14 +70,14 @@ def both(model, run):
     """
     results, counts = [], []
     model.model.memory_required = lambda *args, **kwargs: 1e30
-    for one in (model, without(model)):
-        rows = [0] * len(blocks_of(one))
+    for patcher in (model, without(model)):
+        rows = [0] * len(blocks_of(patcher))
         hooks = [
             block.register_forward_pre_hook(counter(rows, i), with_kwargs=True)
-            for i, block in enumerate(blocks_of(one))
+            for i, block in enumerate(blocks_of(patcher))
         ]
         try:
-            results.append(run(one))
+            results.append(run(patcher))
         finally:
             for hook in hooks:
                 hook.remove()
@@ -347,8 +347,8 @@ def test_compiled(flux, heads):
     model = grouped(model, *heads)
     expected = tiny.sample(model, flux.positive, steps=8)
     results = []
-    for one in (model, without(model)):
-        compiled = one.clone()
+    for patcher in (model, without(model)):
+        compiled = patcher.clone()
         torch._dynamo.reset()
         torch._dynamo.utils.counters.clear()
         set_torch_compile_wrapper(compiled, backend="eager", options={}, fullgraph=True)

@@ -34,9 +34,9 @@ def test_entrypoint_lists_every_node(host):
     import headhunter_pack
 
     extension = asyncio.run(headhunter_pack.comfy_entrypoint())
-    found = {node.GET_SCHEMA().node_id: node for node in asyncio.run(extension.get_node_list())}
-    assert NODES <= set(found)
-    assert all(node.GET_SCHEMA().category == "HeadHunter" for node in found.values())
+    nodes = {node.GET_SCHEMA().node_id: node for node in asyncio.run(extension.get_node_list())}
+    assert NODES <= set(nodes)
+    assert all(node.GET_SCHEMA().category == "HeadHunter" for node in nodes.values())
 
 
 def test_nodes_are_found_by_other_words_where_this_comfyui_has_them(host):
@@ -110,15 +110,15 @@ def no_override(comfyui: Path) -> dict[str, str]:
 
 @pytest.mark.live
 @pytest.mark.parametrize(
-    ("change", "found"), [(old_version, "found ComfyUI 0.3.63:"), (no_override, "without the attention override")]
+    ("change", "reason"), [(old_version, "found ComfyUI 0.3.63:"), (no_override, "without the attention override")]
 )
-def test_too_old_a_comfyui_gets_one_line_and_runs(host, tmp_path, change, found):
+def test_too_old_a_comfyui_gets_one_line_and_runs(host, tmp_path, change, reason):
     tree = shadow.shadow(host.comfyui, tmp_path / "comfyui", change(host.comfyui))
     with Server(host, comfyui=tree, name="the_pack") as server:
         assert not NODES & set(server.get("/object_info"))
         assert "KSampler" in server.get("/object_info")
         said = [line for line in server.log_text.replace(str(ROOT), "").splitlines() if "HeadHunter" in line]
         assert len(said) == 1
-        assert "HeadHunter needs ComfyUI 0.3.64 or newer" in said[0] and found in said[0]
+        assert "HeadHunter needs ComfyUI 0.3.64 or newer" in said[0] and reason in said[0]
         others = [line for line in server.log_text.splitlines() if "the_pack" in line]
         assert len(others) == 1 and LOADED.match(others[0])

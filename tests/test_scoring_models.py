@@ -341,8 +341,8 @@ def test_full_size_layouts_are_known_by_their_keys(layout, vision, text, width):
     }
     assert scoring_models.vision_config(parts.vision, "x").name == vision
     assert parts.text["text_projection.weight"].shape == (width, width)
-    found = scoring_models.text_config(parts.text)
-    assert found is not None and found.name == Path(text).name
+    config = scoring_models.text_config(parts.text)
+    assert config is not None and config.name == Path(text).name
 
 
 @pytest.mark.parametrize("config", ["clip_vision_siglip_384.json", "clip_vision_siglip_512.json"])

@@ -97,8 +97,8 @@ def test_out_of_memory_halves_the_batch(vae, monkeypatch):
 
 
 def test_a_hunt(job):
-    found = run(job, rounds=2, heads_per_round=2)
-    report = found.report
+    result = run(job, rounds=2, heads_per_round=2)
+    report = result.report
     assert report["format"] == "headhunter-report/1" and report["grid"] == {
         "model": "sd3-3x3",
         "layers": 3,
@@ -108,16 +108,16 @@ def test_a_hunt(job):
     }
     assert [len(round["candidates"]) for round in report["rounds"]] == [9, 7]
     first = report["rounds"][0]
-    best = sorted(first["candidates"], key=lambda one: -one["mean"])[:2]
-    assert first["chosen"] == [one["head"] for one in best]
+    best = sorted(first["candidates"], key=lambda row: -row["mean"])[:2]
+    assert first["chosen"] == [row["head"] for row in best]
     assert first["gain"]["mean"] == pytest.approx(first["joint"]["mean"] - report["baseline"]["mean"])
     assert report["pairs"][0]["text"] == "one" and report["pairs"][1]["seed"] == 6
     # The baseline and two rounds, on two pairs; brightness is the mean luma, so the pictures can be checked.
-    assert found.images.shape[0] == 6
-    luma = found.images @ torch.tensor([0.2126, 0.7152, 0.0722])
+    assert result.images.shape[0] == 6
+    luma = result.images @ torch.tensor([0.2126, 0.7152, 0.0722])
     assert luma[:2].mean() == pytest.approx(report["baseline"]["mean"], abs=0.01)
     assert luma[2:4].mean() == pytest.approx(first["joint"]["mean"], abs=0.01)
-    assert found.chart.shape[0] == 1 and found.chart.shape[1] > 400
+    assert result.chart.shape[0] == 1 and result.chart.shape[1] > 400
     assert report["images"] == 2 + 18 + 2 + 14 + 2 and report["images_made_now"] == report["images"]
 
 
@@ -132,10 +132,10 @@ def test_the_same_hunt_again_evaluates_nothing_and_finds_the_same(job):
 
 
 def test_more_rounds_go_on_from_fewer(job):
-    one = run(job, rounds=1, study="rounds")
-    two = run(job, rounds=2, study="rounds")
-    assert two.report["rounds"][0] == one.report["rounds"][0]
-    assert two.report["images_made_now"] == two.report["images"] - one.report["images"]
+    fewer = run(job, rounds=1, study="rounds")
+    more = run(job, rounds=2, study="rounds")
+    assert more.report["rounds"][0] == fewer.report["rounds"][0]
+    assert more.report["images_made_now"] == more.report["images"] - fewer.report["images"]
 
 
 def test_a_named_study_of_another_hunt_says_what_differs(job):
@@ -154,10 +154,10 @@ def test_combined_scorers(job):
     assert [scorer["weight"] for scorer in report["scorers"]] == [1.0, -0.5]
     with find_study(report["study"]) as study:
         base = torch.tensor([study.scores("", pair) for pair in range(2)])
-        one = torch.tensor([study.scores("L1H1", pair) for pair in range(2)])
+        guided = torch.tensor([study.scores("L1H1", pair) for pair in range(2)])
     # Two pairs are fewer than four, so each difference is divided by its scorer's unit.
     units = torch.tensor([part.unit for part, _ in job.scorer.components])
-    expected = ((one - base) / units * torch.tensor([1.0, -0.5])).sum(1).mean()
+    expected = ((guided - base) / units * torch.tensor([1.0, -0.5])).sum(1).mean()
     assert next(c["mean"] for c in report["rounds"][0]["candidates"] if c["head"] == "L1H1") == pytest.approx(
         float(expected), rel=1e-4
     )
@@ -199,12 +199,7 @@ def test_cancel_keeps_what_is_done(job):
 
 def test_pool_and_start(job):
     report = run(job, pool="L1, L2H0", start_from="L0H0", rounds=1).report
-    assert [one["head"] for one in sorted(report["rounds"][0]["candidates"], key=lambda one: one["head"])] == [
-        "L1H0",
-        "L1H1",
-        "L1H2",
-        "L2H0",
-    ]
+    assert sorted(row["head"] for row in report["rounds"][0]["candidates"]) == ["L1H0", "L1H1", "L1H2", "L2H0"]
     assert report["heads"].startswith("L0H0, ") and report["start"]["heads"] == ["L0H0"]
 
 
@@ -244,9 +239,10 @@ def test_identity_tells_prompts_apart(vae):
     def identity(pair):
         return identity_of(tiny.sd3(), vae, [pair], None, {"samples": tiny.latent()}, sampling())
 
-    one = identity(Pair("x", 1, tiny.conditioning(1)))
-    assert one == identity(Pair("x", 1, tiny.conditioning(1)))
-    assert one != identity(Pair("x", 1, tiny.conditioning(2))) and one != identity(Pair("x", 2, tiny.conditioning(1)))
+    reference = identity(Pair("x", 1, tiny.conditioning(1)))
+    assert reference == identity(Pair("x", 1, tiny.conditioning(1)))
+    assert reference != identity(Pair("x", 1, tiny.conditioning(2)))
+    assert reference != identity(Pair("x", 2, tiny.conditioning(1)))
 
 
 def test_atlas(job):

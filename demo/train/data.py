@@ -165,7 +165,7 @@ def sheet(pictures: torch.Tensor, columns: int, path: Path) -> None:
     count, _, height, width = pictures.shape
     rows = -(-count // columns)
     canvas = torch.ones(3, rows * height, columns * width)
-    for i, one in enumerate(pictures):
+    for i, tile in enumerate(pictures):
         y, x = divmod(i, columns)
-        canvas[:, y * height : (y + 1) * height, x * width : (x + 1) * width] = one
+        canvas[:, y * height : (y + 1) * height, x * width : (x + 1) * width] = tile
     Image.fromarray((canvas.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()).save(path, optimize=True)

@@ -24,16 +24,16 @@ def dotted(path: Path) -> str:
 
 def imports(path: Path) -> set[str]:
     """The dotted names that a file imports, relative ones resolved; also those inside functions."""
-    found = set()
+    names = set()
     package = dotted(path).split(".") if path.name == "__init__.py" else dotted(path).split(".")[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             module = [*base, *(node.module.split(".") if node.module else [])]
-            found |= {".".join([*module, alias.name]) for alias in node.names} if node.level else {".".join(module)}
-    return found
+            names |= {".".join([*module, alias.name]) for alias in node.names} if node.level else {".".join(module)}
+    return names
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: dotted(path))

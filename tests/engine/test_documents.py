@@ -23,8 +23,8 @@ def files(*suffixes: str) -> list[Path]:
     listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if listing.returncode != 0:
         pytest.skip(f"not a git checkout: {listing.stderr.strip()}")
-    found = (ROOT / name for name in listing.stdout.split("\0") if name.endswith(suffixes))
-    return sorted(path for path in found if path.is_file() and path != HERE)
+    paths = (ROOT / name for name in listing.stdout.split("\0") if name.endswith(suffixes))
+    return sorted(path for path in paths if path.is_file() and path != HERE)
 
 
 def left_out() -> set[str]:

@@ -251,8 +251,8 @@ const read = (text, grid) => {
   return { result, seconds: (user + system) / 1e6 };
 };
 const results = cases.map(([text, name]) => {
-  const found = Array.from({ length: tries }, () => read(text, grids[name]));
-  return { ...found[0].result, seconds: Math.min(...found.map(({ seconds }) => seconds)) };
+  const tried = Array.from({ length: tries }, () => read(text, grids[name]));
+  return { ...tried[0].result, seconds: Math.min(...tried.map(({ seconds }) => seconds)) };
 });
 process.stdout.write(JSON.stringify(results));
 """

@@ -85,19 +85,19 @@ USEFUL = {Head(0, 3): 3.0, Head(2, 2): 2.0, Head(5, 5): 1.5, Head(1, 0): 1.0, He
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_useful_heads_are_found_in_order(strategy):
-    found = hunted(Problem(USEFUL), POOL, 8, 2, 2, strategy)
-    assert found.heads == [Head(0, 3), Head(2, 2), Head(5, 5), Head(1, 0)]
-    assert [round.helped for round in found.rounds] == [True, True]
-    assert found.rounds[0].gain.mean == pytest.approx(5.0) and found.rounds[1].gain.mean == pytest.approx(2.5)
-    assert found.baseline.spread > 0 and found.rounds[0].gain.spread == pytest.approx(0, abs=1e-9)
+    result = hunted(Problem(USEFUL), POOL, 8, 2, 2, strategy)
+    assert result.heads == [Head(0, 3), Head(2, 2), Head(5, 5), Head(1, 0)]
+    assert [round.helped for round in result.rounds] == [True, True]
+    assert result.rounds[0].gain.mean == pytest.approx(5.0) and result.rounds[1].gain.mean == pytest.approx(2.5)
+    assert result.baseline.spread > 0 and result.rounds[0].gain.spread == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_heads_that_help_only_together_are_found_once_one_is_in(strategy):
-    one, other = Head(3, 1), Head(3, 4)
-    problem = Problem({one: 0.5}, together=[(frozenset({one, other}), 10.0)])
-    found = hunted(problem, POOL, 8, 2, 1, strategy)
-    assert found.heads == [one, other]
+    first, second = Head(3, 1), Head(3, 4)
+    problem = Problem({first: 0.5}, together=[(frozenset({first, second}), 10.0)])
+    result = hunted(problem, POOL, 8, 2, 1, strategy)
+    assert result.heads == [first, second]
 
 
 def test_each_round_tests_every_remaining_head_with_the_accumulated_set():
@@ -119,29 +119,30 @@ def test_each_round_tests_every_remaining_head_with_the_accumulated_set():
 
 
 def test_ties_go_to_the_lower_layer_then_head():
-    found = hunt(Problem({}), reversed(POOL), 2, 1, 3, EXHAUSTIVE)
-    assert found.heads == [Head(0, 0), Head(0, 1), Head(0, 2)]
+    result = hunt(Problem({}), reversed(POOL), 2, 1, 3, EXHAUSTIVE)
+    assert result.heads == [Head(0, 0), Head(0, 1), Head(0, 2)]
 
 
 def test_a_round_that_does_not_help_is_reported():
-    one, other = Head(0, 0), Head(0, 1)
-    found = hunt(Problem({one: 1.0, other: 1.0}, together=[(frozenset({one, other}), -5.0)]), POOL, 4, 1, 2, EXHAUSTIVE)
-    assert set(found.heads) == {one, other}
-    assert not found.rounds[0].helped and found.rounds[0].gain.mean == pytest.approx(-3.0)
+    first, second = Head(0, 0), Head(0, 1)
+    problem = Problem({first: 1.0, second: 1.0}, together=[(frozenset({first, second}), -5.0)])
+    result = hunt(problem, POOL, 4, 1, 2, EXHAUSTIVE)
+    assert set(result.heads) == {first, second}
+    assert not result.rounds[0].helped and result.rounds[0].gain.mean == pytest.approx(-3.0)
 
 
 def test_start_from_a_set():
     start = frozenset({Head(0, 3)})
-    found = hunt(Problem(USEFUL), POOL, 4, 1, 1, EXHAUSTIVE, start)
-    assert found.heads == [Head(0, 3), Head(2, 2)]
-    assert found.rounds[0].gain.mean == pytest.approx(2.0)
-    assert found.before.minus(found.baseline).mean == pytest.approx(3.0)
+    result = hunt(Problem(USEFUL), POOL, 4, 1, 1, EXHAUSTIVE, start)
+    assert result.heads == [Head(0, 3), Head(2, 2)]
+    assert result.rounds[0].gain.mean == pytest.approx(2.0)
+    assert result.before.minus(result.baseline).mean == pytest.approx(3.0)
 
 
 def test_a_small_pool_ends_the_hunt():
     pool = POOL[:3]
-    found = hunt(Problem(USEFUL), pool, 2, 5, 2, EXHAUSTIVE)
-    assert sorted(found.heads) == pool and len(found.rounds) == 2
+    result = hunt(Problem(USEFUL), pool, 2, 5, 2, EXHAUSTIVE)
+    assert sorted(result.heads) == pool and len(result.rounds) == 2
     with pytest.raises(ValueError, match="no head"):
         hunt(Problem(USEFUL), pool, 2, 1, 1, EXHAUSTIVE, frozenset(pool))
 
@@ -154,9 +155,9 @@ def test_a_limit_ends_the_hunt_in_good_order():
             raise Stopped("350 images were made")
         return problem(sets, pairs)
 
-    found = hunt(limited, POOL, 8, 3, 2, EXHAUSTIVE)
-    assert found.stopped == "350 images were made"
-    assert found.heads == [Head(0, 3), Head(2, 2)]
+    result = hunt(limited, POOL, 8, 3, 2, EXHAUSTIVE)
+    assert result.stopped == "350 images were made"
+    assert result.heads == [Head(0, 3), Head(2, 2)]
 
 
 def test_scores_that_are_not_finite_rank_last():
@@ -181,9 +182,9 @@ def test_planned_evaluations_are_exact(strategy, pool, pairs, rounds, k, start):
 
 
 def test_halving_equals_exhaustive_without_noise_at_a_third_of_the_cost():
-    one, other = Problem(USEFUL, 16), Problem(USEFUL, 16)
-    assert hunt(one, POOL, 16, 3, 2, HALVING).heads == hunt(other, POOL, 16, 3, 2, EXHAUSTIVE).heads
-    assert one.calls < other.calls / 2
+    halved, full = Problem(USEFUL, 16), Problem(USEFUL, 16)
+    assert hunt(halved, POOL, 16, 3, 2, HALVING).heads == hunt(full, POOL, 16, 3, 2, EXHAUSTIVE).heads
+    assert halved.calls < full.calls / 2
 
 
 @pytest.mark.slow
@@ -201,8 +202,8 @@ def test_miss_rate_of_halving_with_noise():
 
 def test_attribution_measures_its_shortlist_alone_and_reports_what_it_predicted():
     problem = Problem(USEFUL, 16)
-    found = hunted(problem, POOL, 16, 2, 2, "attribution")
-    first, second = found.rounds
+    result = hunted(problem, POOL, 16, 2, 2, "attribution")
+    first, second = result.rounds
     # 4 % of 36 heads are 2, so 2k + 2 are measured.
     assert {Head(0, 3), Head(1, 0), Head(2, 2), Head(5, 5)} < set(first.candidates) and len(first.candidates) == 6
     assert set(first.attributions) == set(POOL) and set(second.attributions) == set(POOL) - set(first.chosen)
@@ -221,9 +222,9 @@ def test_what_is_reported_is_measured_even_where_the_prediction_is_wrong():
             wrong = {Head(2, 2): 9.0, Head(4, 4): 8.0}
             return real | {head: Measured(tuple(pairs), (value,) * len(pairs)) for head, value in wrong.items()}
 
-    found = hunted(Wrong(USEFUL), POOL, 8, 1, 2, "attribution")
-    assert found.rounds[0].chosen == (Head(0, 3), Head(2, 2))
-    assert found.rounds[0].joint.minus(found.baseline).mean == pytest.approx(5.0)
+    result = hunted(Wrong(USEFUL), POOL, 8, 1, 2, "attribution")
+    assert result.rounds[0].chosen == (Head(0, 3), Head(2, 2))
+    assert result.rounds[0].joint.minus(result.baseline).mean == pytest.approx(5.0)
 
 
 def test_predictions_that_are_no_numbers_come_last():
@@ -250,12 +251,12 @@ def signed(predicted, start, strength):
 
 
 def test_signed_strengths_of_all_heads_are_measured_too():
-    found = hunted(Problem(USEFUL), POOL, 8, 1, 2, "attribution")
-    assert found.signed is not None
+    result = hunted(Problem(USEFUL), POOL, 8, 1, 2, "attribution")
+    assert result.signed is not None
     u = {Head(0, 3): 1.0, Head(2, 2): 0.667, Head(5, 5): 0.5, Head(1, 0): 0.333, Head(4, 4): -0.667}
-    assert found.signed.heads == u
-    assert found.signed.gain.mean == pytest.approx(sum(u[head] * USEFUL[head] for head in u))
-    assert found.signed.gain.mean > found.rounds[0].gain.mean
+    assert result.signed.heads == u
+    assert result.signed.gain.mean == pytest.approx(sum(u[head] * USEFUL[head] for head in u))
+    assert result.signed.gain.mean > result.rounds[0].gain.mean
     half = signed({Head(0, 0): 2.0, Head(0, 1): -1.0, Head(0, 2): math.nan}, [Head(1, 1)], 0.5)
     assert half == {Head(0, 0): 0.5, Head(0, 1): -0.25, Head(1, 1): 0.5}
     assert not signed({Head(0, 0): 0.0}, [], 1.0)
@@ -316,27 +317,27 @@ def test_a_picture_without_a_score_is_the_worst_and_ends_nothing(strategy, broke
             score = super().score(heads, pair)
             return broken if best in heads and pair == 3 else score
 
-    found = hunted(Broken(USEFUL, 4), POOL, 4, 2, 2, strategy)
-    assert found.heads == [Head(2, 2), Head(5, 5), Head(1, 0), Head(0, 0)]
-    first = found.rounds[0].candidates
+    result = hunted(Broken(USEFUL, 4), POOL, 4, 2, 2, strategy)
+    assert result.heads == [Head(2, 2), Head(5, 5), Head(1, 0), Head(0, 0)]
+    first = result.rounds[0].candidates
     on_all = [head for head in rank(first) if len(first[head].pairs) == 4]
     assert best not in first or rank(first)[-1] == best or on_all[-1] == best or len(first[best].pairs) < 4
-    report = json.loads(dump(report_of(found, GRID, {})))
+    report = json.loads(dump(report_of(result, GRID, {})))
     told = {row["head"]: row for row in report["rounds"][0]["candidates"]}
     if best in first and len(first[best].pairs) == 4:
         assert told["L0H3"] == {"head": "L0H3", "mean": None, "spread": None, "error": None, "pairs": 4}
-    assert hunt_chart(found, GRID, "a hunt").width > 100
+    assert hunt_chart(result, GRID, "a hunt").width > 100
 
 
 def test_a_set_without_a_score_is_not_said_to_help():
     def evaluate(sets, pairs):
         return [[NAN if len(heads) == 2 else float(len(heads)) for _ in pairs] for heads in sets]
 
-    found = hunt(evaluate, POOL[:5], 3, 2, 2, EXHAUSTIVE)
-    assert [round.helped for round in found.rounds] == [False, True]
-    report = json.loads(dump(report_of(found, GRID, {})))
+    result = hunt(evaluate, POOL[:5], 3, 2, 2, EXHAUSTIVE)
+    assert [round.helped for round in result.rounds] == [False, True]
+    report = json.loads(dump(report_of(result, GRID, {})))
     assert report["rounds"][0]["joint"]["mean"] is None and report["rounds"][0]["gain"]["mean"] is None
-    assert report["rounds"][1]["joint"]["mean"] == 4 and hunt_chart(found, GRID, "a hunt")
+    assert report["rounds"][1]["joint"]["mean"] == 4 and hunt_chart(result, GRID, "a hunt")
 
 
 SCORE = st.sampled_from([0.0, 1.0, -1.0, 2.5, NAN, INF, -INF, 3e38]) | st.floats(-10, 10)
@@ -355,22 +356,22 @@ def test_no_scores_end_a_hunt(strategy, scores, start, k):
         return {head: Measured(tuple(pairs), tuple(scores[head.head] for _ in pairs)) for head in pool}
 
     begin = POOL[-1:] if start else []
-    found = hunt(evaluate, POOL[:8], 9, 2, k, STRATEGIES[strategy], begin, attribute=attribute)
-    report = json.loads(dump(report_of(found, GRID, {})))
-    assert [row["round"] for row in report["rounds"]] == [1, 2] and len(found.heads) == start + 2 * k
-    assert hunt_chart(found, GRID, "a hunt")
+    result = hunt(evaluate, POOL[:8], 9, 2, k, STRATEGIES[strategy], begin, attribute=attribute)
+    report = json.loads(dump(report_of(result, GRID, {})))
+    assert [row["round"] for row in report["rounds"]] == [1, 2] and len(result.heads) == start + 2 * k
+    assert hunt_chart(result, GRID, "a hunt")
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_heads_are_tried_and_kept_at_the_strengths_that_the_pool_gives(strategy):
     pool = HeadSet({Head(0, 3): 0.5, Head(2, 2): None, Head(4, 4): -0.5, Head(5, 5): None, Head(1, 1): None})
     start = HeadSet({Head(3, 3): 0.25})
-    found = hunted(Problem(USEFUL), pool, 8, 2, 1, strategy, start)
+    result = hunted(Problem(USEFUL), pool, 8, 2, 1, strategy, start)
     # 3.0 at half strength is less than 2.0 at full; -2.0 at minus a half is a gain.
-    assert found.heads == [Head(3, 3), Head(2, 2), Head(0, 3)]
-    assert found.selected == {Head(3, 3): 0.25, Head(2, 2): None, Head(0, 3): 0.5}
-    assert found.rounds[0].candidates[Head(4, 4)].minus(found.before).mean == pytest.approx(1.0)
-    report = report_of(found, GRID, {})
+    assert result.heads == [Head(3, 3), Head(2, 2), Head(0, 3)]
+    assert result.selected == {Head(3, 3): 0.25, Head(2, 2): None, Head(0, 3): 0.5}
+    assert result.rounds[0].candidates[Head(4, 4)].minus(result.before).mean == pytest.approx(1.0)
+    report = report_of(result, GRID, {})
     assert report["heads"] == "L0H3@0.5, L2H2, L3H3@0.25" and report["start"]["heads"] == ["L3H3@0.25"]
     assert report["rounds"][1]["chosen"] == ["L0H3@0.5"]
     assert {row["head"] for row in report["rounds"][0]["candidates"]} >= {"L0H3@0.5", "L2H2", "L4H4@-0.5"}
@@ -400,6 +401,6 @@ def test_a_strategy_of_ones_own():
             return min(pool, k + 1) * pairs
 
     problem = Problem({Head(0, 1): 1.0, Head(5, 5): 9.0})
-    found = hunt(problem, POOL, 8, 2, 1, FirstFew())
-    assert found.heads == [Head(0, 1), Head(0, 0)]
+    result = hunt(problem, POOL, 8, 2, 1, FirstFew())
+    assert result.heads == [Head(0, 1), Head(0, 0)]
     assert problem.calls == planned_evaluations(FirstFew(), len(POOL), 8, 2, 1)

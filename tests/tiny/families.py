@@ -141,44 +141,44 @@ def _with_references(*sizes: tuple[int, int], frames: bool) -> dict:
 
 
 def _families() -> dict[str, Family]:
-    found = {"sd3": _sd3(()), "sd3_dual": _sd3((0, 1)), "flux": _flux()}
-    found["flux_kontext"] = _flux(**_with_references((8, 4), (4, 4), frames=False))
+    families = {"sd3": _sd3(()), "sd3_dual": _sd3((0, 1)), "flux": _flux()}
+    families["flux_kontext"] = _flux(**_with_references((8, 4), (4, 4), frames=False))
     if models.HAS_FLUX2:
-        found["flux2"] = _flux(models.flux2)
-        found["flux2_klein"] = _flux(models.flux2_klein, 4, shape=(128, 4, 4), text=512)
-    found["chroma"] = _flux(models.chroma)
+        families["flux2"] = _flux(models.flux2)
+        families["flux2_klein"] = _flux(models.flux2_klein, 4, shape=(128, 4, 4), text=512)
+    families["chroma"] = _flux(models.chroma)
     mask = {"attention_mask": _padding_mask(3, TEXT_TOKENS + PICTURE_TOKENS)[None], "attention_mask_img_shape": (4, 4)}
-    found["chroma_masked"] = _flux(models.chroma, masked=True, extra=mask)
-    found["qwen_image"] = _qwen_image()
+    families["chroma_masked"] = _flux(models.chroma, masked=True, extra=mask)
+    families["qwen_image"] = _qwen_image()
     method = {"default_ref_method": "index_timestep_zero"}  # of Qwen-Image-Edit-2511
     if "default_ref_method" not in signature(QwenImageTransformer2DModel.__init__).parameters:
         method = {}
-    found["qwen_image_edit"] = _qwen_image(
+    families["qwen_image_edit"] = _qwen_image(
         lambda **kwargs: models.qwen_image(**method, **kwargs), **_with_references((8, 4), (4, 4), frames=True)
     )
     if "attention_mask" in comfy.model_base.QwenImage.extra_conds.__code__.co_consts:  # from 0.3.76 on
         padded = torch.tensor([[1] * 3 + [0] * (TEXT_TOKENS - 3)])
-        found["qwen_image_padded"] = _qwen_image(masked=True, extra={"attention_mask": padded})
+        families["qwen_image_padded"] = _qwen_image(masked=True, extra={"attention_mask": padded})
     if hasattr(comfy.supported_models, "QwenImage21"):
-        found["qwen_image21"] = _qwen_image21(TEXT_TOKENS, TEXT_TOKENS)
+        families["qwen_image21"] = _qwen_image21(TEXT_TOKENS, TEXT_TOKENS)
         reference = {"reference_latents": [_random(0, 1, 64, 2, 4)], "image_slots": [2]}
-        found["qwen_image21_edit"] = _qwen_image21(TEXT_TOKENS + 8, 2, 8, TEXT_TOKENS - 2, **reference)
-    found["lumina2"] = _next_dit(models.lumina2)
+        families["qwen_image21_edit"] = _qwen_image21(TEXT_TOKENS + 8, 2, 8, TEXT_TOKENS - 2, **reference)
+    families["lumina2"] = _next_dit(models.lumina2)
     if hasattr(comfy.supported_models, "ZImage"):
-        found["z_image"] = _next_dit(models.z_image, text=32, others=32 - PICTURE_TOKENS)
+        families["z_image"] = _next_dit(models.z_image, text=32, others=32 - PICTURE_TOKENS)
     if hasattr(comfy.supported_models, "Krea2"):
-        found["krea2"] = _krea2(models.krea2)
-        found["krea2_edit"] = _krea2(
+        families["krea2"] = _krea2(models.krea2)
+        families["krea2_edit"] = _krea2(
             lambda **kwargs: models.krea2(default_ref_method="index", **kwargs),
             **_with_references((8, 4), (4, 4), frames=True),
         )
     frames = 2
-    found["wan"] = Family(
+    families["wan"] = Family(
         models.wan, ("blocks",), "comfy.ldm.wan.model.optimized_attention",
         tuple(call for layer in range(4) for call in (layer, None)),  # each self attention, then its cross attention
         3, text=0, image=frames * PICTURE_TOKENS, shape=(16, frames, 8, 8),
     )  # fmt: skip
-    return found
+    return families
 
 
 FAMILIES = _families()

@@ -22,7 +22,7 @@ class Words:
 
     def parse(self, text: str) -> dict[str, int]:
         """Caption -> the row of each part. Raises ValueError naming an unknown word, or a part that is said twice."""
-        found: dict[str, int] = {}
+        rows: dict[str, int] = {}
         for phrase in text.lower().replace("\n", ",").split(","):
             words = phrase.split()
             while words:
@@ -30,16 +30,16 @@ class Words:
                 if not known:
                     raise ValueError(self.unknown(" ".join(words)))
                 part, row = self.place[" ".join(words[:known])]
-                if found.setdefault(part, row) != row:
+                if rows.setdefault(part, row) != row:
                     raise ValueError(f"two words for the {part} in {text!r}: the demo's model knows one of each")
                 words = words[known:]
-        return found
+        return rows
 
     def unknown(self, phrase: str) -> str:
         """The message for a phrase that the demo's model never saw."""
         near = difflib.get_close_matches(phrase, self.place, n=3, cutoff=0.5)
         near += [
-            word for word in self.place if any(one in word.split() for one in phrase.split()) and word not in near
+            word for word in self.place if any(piece in word.split() for piece in phrase.split()) and word not in near
         ][:3]
         concepts = self.vocabulary["concept"]
         near = near or concepts[:: len(concepts) // 6][:6]
