@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import loading
@@ -65,40 +66,15 @@ def main() -> int:
     """Measures what the command line asks for; prints tables, and writes the JSON file."""
     chosen = options()
     loading.load()
-    import grid
-    import groups
-    import guidance
-    import hunt
-    import scaling
-    import startup
-    import subjects
-
     rounds = 1 if chosen.quick else chosen.rounds
     wanted = chosen.part or PARTS
     result: dict[str, Any] = {"format": FORMAT, "machine": machine()}
     print(f"ComfyUI {result['machine']['comfyui']}, torch {result['machine']['torch']}, "
           f"{result['machine']['gpu'] or str(result['machine']['cores']) + ' CPU cores'}")  # fmt: skip
-    for name in ("guidance", "groups"):
+    for name, part in parts_on_models().items():
         if name in wanted:
-            part = {"guidance": guidance, "groups": groups}[name]
-            result[name] = {}
-            for key, make in subjects.subjects(chosen.quick).items():
-                if key not in (chosen.model or {"guidance": subjects.NAMES, "groups": subjects.NAMES[:2]}[name]):
-                    continue
-                say(f"{name}: making the model {key}")
-                subject = make()
-                steps = 2 if chosen.quick or key != "tiny" else 8
-                repeats = rounds if key == "tiny" else rounds // 2 + 1
-                result[name][key] = part.measure(subject, repeats, steps, prefixed(f"{name}, {key}"))
-                show(name, part.table(result[name][key]))
-                del subject
-    others: dict[str, Callable[[], tuple[Any, str]]] = {
-        "hunt": lambda: both(hunt.measure(**(hunt.QUICK if chosen.quick else {})), hunt.text),
-        "scaling": lambda: both(scaling.measure(prefixed("scaling")), scaling.table),
-        "grid": lambda: both(grid.measure(rounds, prefixed("grid")), grid.table),
-        "startup": lambda: both(startup.measure(rounds, prefixed("startup")), startup.table),
-    }
-    for name, measure in others.items():
+            result[name] = on_models(name, part, rounds, chosen)
+    for name, measure in parts_of_their_own(rounds, chosen.quick).items():
         if name in wanted:
             say(name)
             result[name], text = measure()
@@ -107,6 +83,48 @@ def main() -> int:
         chosen.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         say(f"written to {chosen.json}")
     return 0
+
+
+def parts_on_models() -> dict[str, ModuleType]:
+    """The parts that are measured on each of several models."""
+    import groups
+    import guidance
+
+    return {"guidance": guidance, "groups": groups}
+
+
+def on_models(name: str, part: ModuleType, rounds: int, chosen: argparse.Namespace) -> dict[str, Any]:
+    """A part's results by model, each shown as it is there."""
+    import subjects
+
+    wanted = chosen.model or {"guidance": subjects.NAMES, "groups": subjects.NAMES[:2]}[name]
+    results = {}
+    for key, make in subjects.subjects(chosen.quick).items():
+        if key not in wanted:
+            continue
+        say(f"{name}: making the model {key}")
+        subject = make()
+        steps = 2 if chosen.quick or key != "tiny" else 8
+        repeats = rounds if key == "tiny" else rounds // 2 + 1
+        results[key] = part.measure(subject, repeats, steps, prefixed(f"{name}, {key}"))
+        show(name, part.table(results[key]))
+        del subject  # before the next model is made: two may not fit
+    return results
+
+
+def parts_of_their_own(rounds: int, quick: bool) -> dict[str, Callable[[], tuple[Any, str]]]:
+    """The parts that bring what they measure: each gives its results and their text."""
+    import grid
+    import hunt
+    import scaling
+    import startup
+
+    return {
+        "hunt": lambda: both(hunt.measure(**(hunt.QUICK if quick else {})), hunt.text),
+        "scaling": lambda: both(scaling.measure(prefixed("scaling")), scaling.table),
+        "grid": lambda: both(grid.measure(rounds, prefixed("grid")), grid.table),
+        "startup": lambda: both(startup.measure(rounds, prefixed("startup")), startup.table),
+    }
 
 
 def both(part: Any, text: Callable[[Any], str]) -> tuple[Any, str]:

@@ -11,7 +11,8 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import correlation, fmean, pstdev, stdev
 
@@ -89,65 +90,70 @@ def halve(
     return sorted(alive, key=lambda head: -expected(head))[:k], cost
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What a hunt of one round measures: see `rungs` for its halving."""
+
+    finalists: Callable[[int], int]  # of k
+    first: float = 8
+    cut: int = 2
+    shortlist: Callable[[int], int] | None = None  # of k, the heads that are measured at all; None: every head
+    control: bool = False  # the attributions also serve as control variates
+
+
+HALVINGS = {
+    "pairs / 8, 2k finalists (in use)": Choice(lambda k: 2 * k),
+    "pairs / 4, 2k finalists": Choice(lambda k: 2 * k, first=4),
+    "pairs / 16, 2k finalists": Choice(lambda k: 2 * k, first=16),
+    "pairs / 8, k + 1 finalists": Choice(lambda k: k + 1),
+    "pairs / 8, a third goes on": Choice(lambda k: 2 * k, cut=3),
+    "pairs / 4, a third goes on, k + 1": Choice(lambda k: k + 1, first=4, cut=3),
+}
+
+
 def replay(measured: dict[str, dict[str, Rows]]) -> str:
     """The tables: cost as a share of exhaustive's evaluations; loss in standard deviations of the heads' true effects."""
-    lines = [
-        "rank correlation of the mean attribution with the mean effect (of two halves of the effects with each other)"
-    ]
-    for goal, part in measured.items():
-        effects = part["effects"]
-        half = [
-            rank_correlation(*(means([effects[i] for i in side]) for side in split(len(effects), draw)))
-            for draw in range(50)
+    return "\n".join(
+        [
+            "rank correlation of the mean attribution with the mean effect (of two halves of the effects with each other)",
+            *(_correlations(goal, part) for goal, part in measured.items()),
+            "halving, all heads",
+            *(_line(name, measured.values(), choice) for name, choice in HALVINGS.items()),
+            "a shortlist by attribution, then halving",
+            *(_line(name, measured.values(), choice) for name, choice in _shortlists().items()),
         ]
-        values = [rank_correlation(means(part[f"attributions {n}"]), means(effects)) for n in SCREENING_STEPS]
-        told = ", ".join(f"steps / {n} {value:.2f}" for n, value in zip(SCREENING_STEPS, values, strict=True))
-        lines.append(f"  {goal:<9} {told}  ({fmean(half):.2f})")
-    halvings = {
-        "pairs / 8, 2k finalists (in use)": (8, 2, lambda k: 2 * k),
-        "pairs / 4, 2k finalists": (4, 2, lambda k: 2 * k),
-        "pairs / 16, 2k finalists": (16, 2, lambda k: 2 * k),
-        "pairs / 8, k + 1 finalists": (8, 2, lambda k: k + 1),
-        "pairs / 8, a third goes on": (8, 3, lambda k: 2 * k),
-        "pairs / 4, a third goes on, k + 1": (4, 3, lambda k: k + 1),
+    )
+
+
+def _correlations(goal: str, part: dict[str, Rows]) -> str:
+    effects = part["effects"]
+    halves = [
+        rank_correlation(*(means([effects[i] for i in side]) for side in split(len(effects), draw)))
+        for draw in range(50)
+    ]
+    values = [rank_correlation(means(part[f"attributions {n}"]), means(effects)) for n in SCREENING_STEPS]
+    told = ", ".join(f"steps / {n} {value:.2f}" for n, value in zip(SCREENING_STEPS, values, strict=True))
+    return f"  {goal:<9} {told}  ({fmean(halves):.2f})"
+
+
+def _shortlists() -> dict[str, Choice]:
+    counts = {"k": lambda k: k, "2k": lambda k: 2 * k, "2k + 2": lambda k: 2 * k + 2, "4k": lambda k: 4 * k}
+    endings = {
+        "2k finalists": (lambda k: 2 * k, False),
+        "k + 1 finalists": (lambda k: k + 1, False),
+        "2k finalists, control variates": (lambda k: 2 * k, True),
+        "k + 1 finalists, control variates": (lambda k: k + 1, True),
     }
-    lines.append("halving, all heads")
-    for name, (first, cut, finalists) in halvings.items():
-        lines.append(
-            _line(
-                name,
-                [
-                    _draw(part, goal_k, draw, None, first, cut, finalists, False)
-                    for part, goal_k, draw in _cases(measured)
-                ],
-            )
-        )
-    lines.append("a shortlist by attribution, then halving")
-    for size, count in {
-        "k": lambda k: k,
-        "2k": lambda k: 2 * k,
-        "2k + 2": lambda k: 2 * k + 2,
-        "4k": lambda k: 4 * k,
-    }.items():
-        for name, finalists, control in (
-            ("2k finalists", lambda k: 2 * k, False),
-            ("k + 1 finalists", lambda k: k + 1, False),
-            ("2k finalists, control variates", lambda k: 2 * k, True),
-            ("k + 1 finalists, control variates", lambda k: k + 1, True),
-        ):
-            used = " (in use)" if size == "2k + 2" and control and name.startswith("k + 1") else ""
-            results = [_draw(part, k, draw, count(k), 8, 2, finalists, control) for part, k, draw in _cases(measured)]
-            lines.append(_line(f"{size}, {name}{used}", results))
-    return "\n".join(lines)
+    choices = {
+        f"{size}, {name}": Choice(finalists, shortlist=count, control=control)
+        for size, count in counts.items()
+        for name, (finalists, control) in endings.items()
+    }
+    in_use = "2k + 2, k + 1 finalists, control variates"
+    return {f"{name} (in use)" if name == in_use else name: choice for name, choice in choices.items()}
 
 
-def _cases(measured: dict[str, dict[str, Rows]]) -> list[tuple[dict[str, Rows], int, int]]:
-    return [(part, k, draw) for part in measured.values() for k in (1, 2, 3) for draw in range(DRAWS)]
-
-
-def _draw(
-    part: dict[str, Rows], k: int, draw: int, shortlist: int | None, first: float, cut: int, finalists, control: bool
-) -> tuple[float, float]:
+def _draw(part: dict[str, Rows], k: int, draw: int, choice: Choice) -> tuple[float, float]:
     """One hunt of one round on 8 or 16 drawn pairs: (evaluations over exhaustive's, loss of true effect a head)."""
     chance = random.Random(draw)
     count = (8, 16)[draw % 2]
@@ -156,9 +162,9 @@ def _draw(
     true = means(part["effects"])
     heads = list(range(len(true)))
     full = _best(means(effects), k)
-    tried = heads if shortlist is None else _best(means(attributions), shortlist)
-    made = rungs(len(tried), count, first, cut, finalists(k))
-    best, cost = halve(effects, attributions if control else None, tried, made, k)
+    tried = _best(means(attributions), choice.shortlist(k)) if choice.shortlist else heads
+    made = rungs(len(tried), count, choice.first, choice.cut, choice.finalists(k))
+    best, cost = halve(effects, attributions if choice.control else None, tried, made, k)
     lost = (sum(true[head] for head in full) - sum(true[head] for head in best)) / k / pstdev(true)
     return cost / (count * len(heads)), lost
 
@@ -167,7 +173,8 @@ def _best(values: Sequence[float], count: int) -> list[int]:
     return sorted(range(len(values)), key=lambda head: -values[head])[:count]
 
 
-def _line(name: str, results: Sequence[tuple[float, float]]) -> str:
+def _line(name: str, parts: Iterable[dict[str, Rows]], choice: Choice) -> str:
+    results = [_draw(part, k, draw, choice) for part in parts for k in (1, 2, 3) for draw in range(DRAWS)]
     costs, losses = zip(*results, strict=True)
     return (
         f"  {name:<44} cost {fmean(costs):.3f}  lost {fmean(losses):+.3f} +- {stdev(losses) / len(losses) ** 0.5:.3f}"

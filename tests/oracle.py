@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import comfy.sample
 import comfy.samplers
@@ -155,16 +155,59 @@ def mixed(difference: torch.Tensor, cond: torch.Tensor, mix: str) -> torch.Tenso
         if mix in ("apg", "orthogonal"):
             change -= (change * along).sum() / (along * along).sum() * along
         if mix == "frequency":
-            low, (height, width) = torch.zeros_like(change), change.shape[-2:]
-            line = [1, 4, 6, 4, 1]
-            for y in range(height):
-                for x in range(width):
-                    for i in range(5):
-                        for j in range(5):
-                            at = min(max(y + i - 2, 0), height - 1), min(max(x + j - 2, 0), width - 1)
-                            low[..., y, x] += line[i] * line[j] / 256 * change[..., at[0], at[1]]
+            low = blurred(change)
             result[picture] = 0.5 * low + (change - low)
     return result
+
+
+def blurred(change: torch.Tensor) -> torch.Tensor:
+    """[..., h, w], each place the mean of the 5 x 5 around it with binomial weights; beyond an edge is the edge."""
+    low, (height, width) = torch.zeros_like(change), change.shape[-2:]
+    line = [1, 4, 6, 4, 1]
+    for y in range(height):
+        for x in range(width):
+            for i in range(5):
+                for j in range(5):
+                    at = min(max(y + i - 2, 0), height - 1), min(max(x + j - 2, 0), width - 1)
+                    low[..., y, x] += line[i] * line[j] / 256 * change[..., at[0], at[1]]
+    return low
+
+
+@dataclass
+class Denoiser:
+    """x0 of one sampling: uncond + cfg (cond - uncond) + sum of scale (cond - perturbed)."""
+
+    family: tiny.Family
+    guider: comfy.samplers.CFGGuider
+    passes: list[Perturbed]
+    differences: dict[tuple[int, int], torch.Tensor] = field(default_factory=dict)  # by pass and step, before mixing
+
+    def __call__(self, x: torch.Tensor, sigma: torch.Tensor, step: int) -> torch.Tensor:
+        """x0; `step`: how many noise levels came before."""
+        cond = self.predict(x, sigma, "positive")
+        result = cond
+        if self.guider.cfg != 1:
+            uncond = self.predict(x, sigma, "negative")
+            result = uncond + self.guider.cfg * (cond - uncond)
+        percent = percent_at(float(sigma), self.guider.model_patcher.get_model_object("model_sampling"))
+        for number, perturbed in enumerate(self.passes):
+            difference = cond - self.predict(x, sigma, "positive", perturbed)
+            self.differences[number, step] = difference  # a level's last evaluation
+            if perturbed.mix == "apg":
+                earlier = [(-0.5) ** (step - before) * self.differences[number, before] for before in range(step)]
+                difference = difference + sum(earlier)
+            start, end = perturbed.window
+            scale = perturbed.scale * (1 + (perturbed.end_scale - 1) * (percent - start) / (end - start))
+            if start <= percent < end:
+                result = result + scale * mixed(difference, cond, perturbed.mix)
+        return result
+
+    def predict(self, x: torch.Tensor, sigma: torch.Tensor, name: str, perturbed: Perturbed | None = None):
+        """What the network alone says of x0, given the "positive" or the "negative"."""
+        options = {"transformer_options": dict(self.family.whole)}
+        conds, sigmas = [self.guider.conds[name]], sigma[None].expand(x.shape[0])
+        with explicit_attention(self.family, perturbed):
+            return comfy.samplers.calc_cond_batch(self.guider.inner_model, conds, x, sigmas, options)[0]
 
 
 def sample(
@@ -179,39 +222,10 @@ def sample(
     batch: int = 1,
     heun: bool = False,
 ) -> torch.Tensor:
-    """Euler or Heun on the flow, x0 = uncond + cfg (cond - uncond) + sum of scale (cond - perturbed); gives the latent."""
+    """Euler or Heun on the flow, with a `Denoiser`'s x0; gives the latent."""
 
     def solve(wrapped, x, sigmas, extra_args=None, callback=None, disable=None):
-        guider = wrapped.inner_model
-        options = {"transformer_options": dict(family.whole)}
-
-        def predict(x, sigma, cond, perturbed):
-            with explicit_attention(family, perturbed):
-                return comfy.samplers.calc_cond_batch(
-                    guider.inner_model, [cond], x, sigma[None].expand(x.shape[0]), options
-                )[0]
-
-        def denoise(x, sigma, step):
-            """x0; `step`: how many noise levels came before."""
-            cond = predict(x, sigma, guider.conds["positive"], None)
-            result = cond
-            if cfg != 1:
-                uncond = predict(x, sigma, guider.conds["negative"], None)
-                result = uncond + cfg * (cond - uncond)
-            percent = percent_at(float(sigma), sampling)
-            for number, perturbed in enumerate(passes):
-                difference = cond - predict(x, sigma, guider.conds["positive"], perturbed)
-                seen[number, step] = difference  # a level's last evaluation
-                if perturbed.mix == "apg":
-                    earlier = [(-0.5) ** (step - before) * seen[number, before] for before in range(step)]
-                    difference = difference + sum(earlier)
-                start, end = perturbed.window
-                scale = perturbed.scale * (1 + (perturbed.end_scale - 1) * (percent - start) / (end - start))
-                if start <= percent < end:
-                    result = result + scale * mixed(difference, cond, perturbed.mix)
-            return result
-
-        seen = {}
+        denoise = Denoiser(family, wrapped.inner_model, passes)
         for step, (sigma, following) in enumerate(zip(sigmas[:-1], sigmas[1:], strict=True)):
             slope = (x - denoise(x, sigma, step)) / sigma
             if heun and following > 0:
@@ -222,8 +236,7 @@ def sample(
 
     image = family.latent(batch)
     noise = comfy.sample.prepare_noise(image, seed)
-    sampling = model.get_model_object("model_sampling")
-    sigmas = comfy.samplers.calculate_sigmas(sampling, "simple", steps)
+    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "simple", steps)
     guider = comfy.samplers.CFGGuider(model)
     guider.set_conds(positive, negative)
     guider.set_cfg(cfg)

@@ -6,7 +6,6 @@ Latents z are in the model's own space, after SD3's process_in, which this VAE's
 
 import json
 import logging
-import time
 from typing import Any
 
 import torch
@@ -15,9 +14,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from . import data
-from .host import MODELS, WORK, note, stopping, use_comfyui
+from .host import MODELS, WORK, use_comfyui
 from .muon import Muon
-from .parallel import rank, share, world
+from .parallel import rank, world
+from .training import Training
 from .vae import CHANNELS, trained_vae
 from .vae import WEIGHTS as VAE_WEIGHTS
 
@@ -161,11 +161,8 @@ def train(minutes: float) -> None:
     torch.manual_seed(SEED)
     both = nn.ModuleDict({"sd3": new_sd3(), "words": Words(vocabulary())})
     z_all, indices = latents()
-    parameters = dict(both.named_parameters())
-    inner = [p for n, p in parameters.items() if p.ndim == 2 and "joint_blocks" in n and "adaLN" not in n]
-    outer = [p for p in parameters.values() if not any(p is q for q in inner)]
-    optimizer = Muon([{"params": inner, "muon": True, "weight_decay": 0.02}, {"params": outer}], lr=RATE)
-    average = {n: p.detach().clone() for n, p in parameters.items()}
+    optimizer = new_optimizer(both)
+    average = {n: p.detach().clone() for n, p in both.named_parameters()}
     state = {"step": 0, "seconds": 0.0}
     if CHECKPOINT.exists():
         saved = torch.load(CHECKPOINT, weights_only=True)
@@ -173,49 +170,47 @@ def train(minutes: float) -> None:
         optimizer.load_state_dict(saved["optimizer"])
         average, state = saved["average"], saved["state"]
     generator = torch.Generator().manual_seed(SEED + 2 * state["step"] + rank())
-    started, mean, exported = time.monotonic() - state["seconds"], 0.0, 0.0
+    training = Training("sd3", both, optimizer, state, minutes)
     while True:
         pick = torch.randint(len(z_all), (BATCH,), generator=generator)
-        z, words = z_all[pick].float(), dropped(indices[pick], generator)
-        s = torch.sigmoid(0.3 + torch.randn(BATCH, generator=generator))
-        noise = torch.randn(z.shape, generator=generator)
-        x = torch.lerp(z, noise, s[:, None, None, None])
-        with torch.autocast("cpu", torch.bfloat16):
-            context, pooled = both["words"](words)
-            v = both["sd3"](
-                x, 1000 * s, context=context, y=pooled, transformer_options={"optimized_attention_override": attention}
-            )
-        loss = F.mse_loss(v.float(), noise - z)
-        optimizer.zero_grad()
-        loss.backward()
-        first = rank() == 0  # its clock counts
-        sums = share(parameters.values(), [loss.item(), first * (time.monotonic() - started), first * stopping()])
-        state["seconds"] = sums[1]
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(state["step"], state["seconds"] / (minutes * 60))
-        nn.utils.clip_grad_norm_(both.parameters(), 1.0)
-        optimizer.step()
-        decay = min(DECAY, (1 + state["step"]) / (10 + state["step"]))
-        for n, p in parameters.items():
+        loss = flow_loss(both, z_all[pick].float(), dropped(indices[pick], generator), generator)
+        training.backward(loss, loss)
+        noted = training.step(rate_at(state["step"], training.done))
+        decay = min(DECAY, state["step"] / (9 + state["step"]))
+        for n, p in both.named_parameters():
             average[n].lerp_(p.detach(), 1 - decay)
-        state["step"] += 1
-        mean += sums[0] / world() / 50
-        if state["step"] % 50:
+        if not noted:
             continue
-        if first:
-            note("sd3", state, mean)
-        mean = 0.0
-        end = state["seconds"] >= minutes * 60 or sums[2] > 0
-        if first and (end or state["seconds"] - exported > 600 or state["step"] == 500):
-            exported = state["seconds"]
+        if training.exports(every=600) or (training.first and state["step"] == 500):
             torch.save(
                 {"model": both.state_dict(), "optimizer": optimizer.state_dict(), "average": average, "state": state},
                 CHECKPOINT,
             )
             export(both["sd3"], average, state["step"])
-            started = time.monotonic() - state["seconds"]  # samples are not training time
-        if end:
+            training.exported()
+        if training.over:
             return
+
+
+def new_optimizer(both: nn.Module) -> Muon:
+    """Muon for the matrices of the blocks; Adam for the modulation and for all that is no block's."""
+    parameters = dict(both.named_parameters())
+    inner = [p for n, p in parameters.items() if p.ndim == 2 and "joint_blocks" in n and "adaLN" not in n]
+    outer = [p for p in parameters.values() if not any(p is q for q in inner)]
+    return Muon([{"params": inner, "muon": True, "weight_decay": 0.02}, {"params": outer}], lr=RATE)
+
+
+def flow_loss(both: nn.ModuleDict, z: Tensor, words: Tensor, generator: torch.Generator) -> Tensor:
+    """Mean squared error of the predicted n - z, at random noise levels; z [B, 16, 16, 16], words [B, 4] -> a number."""
+    s = torch.sigmoid(0.3 + torch.randn(len(z), generator=generator))
+    noise = torch.randn(z.shape, generator=generator)
+    x = torch.lerp(z, noise, s[:, None, None, None])
+    with torch.autocast("cpu", torch.bfloat16):
+        context, pooled = both["words"](words)
+        v = both["sd3"](
+            x, 1000 * s, context=context, y=pooled, transformer_options={"optimized_attention_override": attention}
+        )
+    return F.mse_loss(v.float(), noise - z)
 
 
 def export(model: Any, average: dict[str, Tensor], step: int) -> None:

@@ -4,7 +4,6 @@ loss = squared error + 0.1 absolute error + 0.01 (latent channel mean^2 + (laten
 """
 
 import logging
-import time
 from typing import Any
 
 import torch
@@ -12,9 +11,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from . import data
-from .host import MODELS, WORK, note, stopping, use_comfyui
+from .host import MODELS, WORK, use_comfyui
 from .muon import Muon
-from .parallel import rank, share, world
+from .parallel import rank
+from .training import Training
 
 log = logging.getLogger("demo.train.vae")
 CHECKPOINT = WORK / "vae.pt"
@@ -86,40 +86,31 @@ def train(minutes: float) -> None:
         state = saved["state"]
     captions = [c for c in data.captions() if not data.held_out(c)]
     generator = torch.Generator().manual_seed(SEED + 2 * state["step"] + rank())
-    started, mean, exported = time.monotonic() - state["seconds"], 0.0, 0.0
+    training = Training("vae", vae, optimizer, state, minutes)
     while True:
-        x = crops(captions, generator).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            z = vae.taesd_encoder(x)
-            noisy = z + NOISE * torch.randn(z.shape, generator=generator)
-            y = vae.taesd_decoder(noisy)
-        z, y = z.float(), y.float()
-        error = (y - x).square().mean()
-        spread = z.mean((0, 2, 3)).square().mean() + (z.std((0, 2, 3)) - 1).square().mean()
-        loss = error + 0.1 * (y - x).abs().mean() + 0.01 * spread
-        optimizer.zero_grad()
-        loss.backward()
-        first = rank() == 0  # its clock counts
-        sums = share(vae.parameters(), [error.item(), first * (time.monotonic() - started), first * stopping()])
-        state["seconds"] = sums[1]
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(state["seconds"] / (minutes * 60))
-        nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
-        state["step"] += 1
-        mean += sums[0] / world() / 50
-        if state["step"] % 50:
+        loss, error = losses(vae, crops(captions, generator), generator)
+        training.backward(loss, error)
+        if not training.step(rate_at(training.done)):
             continue
-        if first:
-            note("vae", state, mean)
-        mean = 0.0
-        end = state["seconds"] >= minutes * 60 or sums[2] > 0
-        if first and (end or state["seconds"] - exported > 300):
-            exported = state["seconds"]
+        if training.exports(every=300):
             torch.save({"vae": vae.state_dict(), "optimizer": optimizer.state_dict(), "state": state}, CHECKPOINT)
             export(vae, captions)
-        if end:
+            training.exported()
+        if training.over:
             return
+
+
+def losses(vae: Any, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The loss of pictures [B, 3, H, W] that are decoded from slightly noisy latents, and the squared error in it."""
+    x = x.contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        z = vae.taesd_encoder(x)
+        noisy = z + NOISE * torch.randn(z.shape, generator=generator)
+        y = vae.taesd_decoder(noisy)
+    z, y = z.float(), y.float()
+    error = (y - x).square().mean()
+    spread = z.mean((0, 2, 3)).square().mean() + (z.std((0, 2, 3)) - 1).square().mean()
+    return error + 0.1 * (y - x).abs().mean() + 0.01 * spread, error
 
 
 @torch.no_grad()
