@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 from PIL import Image, ImageDraw
 
@@ -67,12 +68,8 @@ def table_sheet(
 
 def packed(parts: Sequence[Image.Image]) -> Image.Image:
     """Parts side by side and below each other, in their order, as many a row as bring the page nearest to 4:3."""
-    width, height = max(part.width for part in parts) + _BETWEEN, max(part.height for part in parts) + _BETWEEN
-
-    def misfit(columns: int) -> float:
-        return abs(math.log(columns * width / (math.ceil(len(parts) / columns) * height) / PAGE_RATIO))
-
-    columns = min(range(1, len(parts) + 1), key=misfit)
+    width, height = max(part.width for part in parts), max(part.height for part in parts)
+    columns, _ = _side_by_side(len(parts), (width + _BETWEEN) / (height + _BETWEEN))
     lines = [parts[first : first + columns] for first in range(0, len(parts), columns)]
     widths = [max(line[i].width for line in lines if i < len(line)) for i in range(columns)]
     heights = [max(part.height for part in line) for line in lines]
@@ -95,12 +92,27 @@ def label_size(tile: int) -> int:
     return max(11, min(20, tile // 8))
 
 
+def _side_by_side(parts: int, ratio: float) -> tuple[int, float]:
+    """How many of equal parts (width / height: `ratio`) to put in a row, and how far the page is from 4:3 then (0: not at all)."""
+
+    def misfit(columns: int) -> float:
+        return abs(math.log(columns * ratio / math.ceil(parts / columns) / PAGE_RATIO))
+
+    best = min(range(1, parts + 1), key=misfit)
+    return best, misfit(best)
+
+
 def _blocks(columns: int, rows: int) -> tuple[int, int]:
-    """Columns (without the first) and rows of a block: all, unless a page would be many times as wide as high, or as high as wide."""
-    widest = PAGE_SIDE // SMALLEST // 3 - 1
-    wide = math.ceil(columns / math.ceil(columns / widest)) if columns else 1
-    tallest = max(4, 2 * wide)
-    return wide, math.ceil(rows / math.ceil(rows / tallest))
+    """Columns (without the first) and rows of a block: as few blocks as make a page that can be read."""
+    cuts = sorted(product(range(1, min(columns, 8) + 1), range(1, min(rows, 32) + 1)), key=math.prod)
+    sizes = [(math.ceil(columns / across), math.ceil(rows / down)) for across, down in cuts]
+    misfits: dict[tuple[int, int], float] = {}
+    for wide, high in sizes:
+        count = math.ceil(columns / wide) * math.ceil(rows / high)
+        misfits[wide, high] = _side_by_side(count, (1 + wide) / high)[1]
+        if misfits[wide, high] <= math.log(2):
+            return wide, high
+    return min(misfits, key=lambda size: misfits[size])
 
 
 def _block(names: Sequence[str], rows: Sequence[tuple[str, Sequence[Image.Image]]], tile: int) -> Image.Image:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any
 
 from .grid import Grid
@@ -31,7 +32,7 @@ MAX_NAME = 60
 MAX_GROUPS = 256
 CFG_RANGE = (0.0, 100.0)
 _LONGEST_VALUE = 40
-_WORD = re.compile(r"\S+")
+_WORD = re.compile(r"[^\s,]+")
 _NUMBER = re.compile(r"-?(?:[0-9]+(?:\.[0-9]{1,3})?|\.[0-9]{1,3})")
 _FIELDS = (
     "scale",
@@ -176,9 +177,11 @@ def _settings(part: _Piece) -> tuple[_Piece, dict[str, _Piece]]:
     words = list(_WORD.finditer(part.text))
     begins = [word.start() for word in words if "=" in word.group()]
     settings: dict[str, _Piece] = {}
-    for start, end in zip(begins, [*begins[1:], None], strict=True):
+    for start, end in pairwise([*begins, len(part.text)]):
         whole = part.cut(start, end)
         name = whole.text.partition("=")[0]
+        if not name:
+            raise whole.error("write a setting without a space before its =, such as scale=3")
         if name.lower() not in SETTINGS:
             raise whole.error(f"there is no setting {name[:_LONGEST_VALUE]!r}; there are {', '.join(SETTINGS)}")
         if name.lower() in settings:
@@ -241,7 +244,7 @@ def _named_groups(heads: _Piece, presets: Presets) -> Sequence[Group]:
         return (Group(heads.text),)
     except HeadTextError as error:
         try:
-            preset = presets(heads.text)
+            preset = presets(heads.text.strip(", "))
         except PresetError as refused:
             raise heads.error(str(refused)) from None
         if preset is None:
