@@ -60,6 +60,8 @@ def test_the_server_accepts_it(stocked, path):
     for node in prompt.values():
         if node["class_type"] == "HeadHunterSearch" and path in DEMO:
             node["inputs"] |= {"rounds": 1, "steps": 2, "pool": "L0-1"}  # as it is but for its length
+        if node["class_type"] == "HeadHunterCompare":
+            node["inputs"] |= {"steps": 2}
     prompt_id = stocked.queue(prompt)
     if path in DEMO:
         assert len(stocked.images(stocked.wait(prompt_id))) > 0
