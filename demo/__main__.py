@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:1] = [str(ROOT)]  # in place of demo/ itself
 
-from demo import guidance, hunting, tuning  # noqa: E402
+from demo import guidance, hunting, side_by_side, tuning  # noqa: E402
 from demo.progress import say  # noqa: E402
 from demo.spreading import SERVERS  # noqa: E402
 from demo.versions import versions  # noqa: E402
@@ -85,15 +85,19 @@ def demo(chosen: argparse.Namespace) -> None:
 
 
 def measure(servers: Sequence[Server], out: Path, quick: bool, started: float) -> None:
-    """The guidance, then the hunts; prints what they show and writes summary.json."""
+    """The guidance, the hunts, then a comparison; prints what they show and writes summary.json."""
     part = guidance.run(servers, out, quick)
     print(f"\n{guidance.report(part)}\n", flush=True)
     hunts = hunting.run(servers, out, quick)
+    print(f"\n{hunting.report(hunts)}\n", flush=True)
+    comparison = side_by_side.run(servers[0], out, quick)
     seconds = round(time.monotonic() - started, 1)
-    summary = {"format": FORMAT, "versions": versions(servers[0]), "seconds": seconds, "guidance": part, "hunts": hunts}
+    summary = {"format": FORMAT, "versions": versions(servers[0]), "seconds": seconds}
+    summary |= {"guidance": part, "hunts": hunts, "comparison": comparison}
     (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     print(
-        f"\n{hunting.report(hunts)}\n\n{out}: sheet.png, summary.json, {guidance.FOLDER}/ and {hunting.FOLDER}/, in {seconds:.0f} s"
+        f"\n{side_by_side.report(comparison)}\n\n{out}: sheet.png, {side_by_side.SHEET}, summary.json, {guidance.FOLDER}/ and "
+        f"{hunting.FOLDER}/, in {seconds:.0f} s"
     )
 
 

@@ -1,9 +1,8 @@
-"""Pictures of a hunt and of an atlas, drawn with Pillow: scores by round, the heat map of a round, labelled sheets."""
+"""Pictures of a hunt, drawn with Pillow: scores by round, the heat map of a round."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from PIL import Image, ImageDraw, ImageFont
@@ -174,28 +173,3 @@ def _ticks(low: float, high: float) -> list[float]:
     step *= next(factor for factor in (1, 2, 5, 10) if raw <= factor * step)
     first = math.ceil(low / step)
     return [index * step for index in range(first, math.floor(high / step) + 1)]
-
-
-def sheet(
-    pictures: Sequence[tuple[str, Image.Image]], columns: int, tile: int, highlight: Mapping[str, str] | None = None
-) -> Image.Image:
-    """Labelled pictures, each at most `tile` pixels a side: the first alone in its row, the others in rows of `columns`.
-
-    `highlight` colours some labels.
-    """
-    size = max(11, min(20, tile // 8))
-    label = size + 8
-    ratio = max((picture.height / picture.width for _, picture in pictures), default=1.0)
-    high = max(1, round(tile * min(ratio, 2.0)))
-    rows = 1 + math.ceil((len(pictures) - 1) / columns)
-    image = Image.new("RGB", (columns * (tile + 6) + 6, rows * (high + label + 6) + 6), BACKGROUND)
-    draw = ImageDraw.Draw(image)
-    for index, (name, picture) in enumerate(pictures):
-        place = index + columns - 1 if index else 0
-        x, y = 6 + place % columns * (tile + 6), 6 + place // columns * (high + label + 6)
-        factor = min(tile / picture.width, high / picture.height)
-        fitted = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
-        small = picture.resize(fitted, Image.Resampling.LANCZOS)
-        draw.text((x + 1, y + 2), name, (highlight or {}).get(name, TEXT), font(size))
-        image.paste(small, (x + (tile - small.width) // 2, y + label))
-    return image

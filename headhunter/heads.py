@@ -26,7 +26,7 @@ MAX_TEXT = 100_000
 MAX_NUMBER = 9_999
 
 _TOKEN = re.compile(r"#[^\r\n]*|[^\s,#]+")
-_LINE_END = re.compile(r"\r\n|\r|\n")
+LINE_END = re.compile(r"\r\n|\r|\n")
 _ITEM = re.compile(
     r"(?:(?P<all>\*)|(?P<letter>[A-GI-Z])(?P<layer>[0-9]+)(?:-(?P<layer_end>[0-9]+))?"
     r"(?:H(?:(?P<every>\*)|(?P<head>[0-9]+)(?:-(?P<head_end>[0-9]+))?))?)(?:@(?P<strength>.*))?",
@@ -48,13 +48,16 @@ class Head(NamedTuple):
 
 
 class HeadTextError(ValueError):
-    """A head text that cannot be read; names the item, its line and column (from 1), and what is allowed."""
+    """A head text that cannot be read; names the item, its line and column (from 1), and what is allowed.
+
+    `reason`: the message without the item and its place.
+    """
 
     def __init__(self, message: str, item: str = "", line: int = 0, column: int = 0):
         shown = item if len(item) <= _SHOWN else item[:_SHOWN] + "..."
         place = f'"{shown}" (line {line}, column {column}): ' if item else ""
         super().__init__(place + message)
-        self.item, self.line, self.column = item, line, column
+        self.item, self.line, self.column, self.reason = item, line, column, message
 
 
 class HeadSet(Mapping[Head, "float | None"]):
@@ -181,7 +184,7 @@ class Item(NamedTuple):
 
 
 def _error(message: str, item: str, source: str, start: int) -> HeadTextError:
-    lines = _LINE_END.split(source[:start])
+    lines = LINE_END.split(source[:start])
     return HeadTextError(message, item, len(lines), len(lines[-1]) + 1)
 
 

@@ -15,9 +15,17 @@ from .study import Study
 
 NUMBER = (int, float)
 ABOUT = {
+    "kind?": str,
     "grid?": (dict, type(None)),
     "scorers?": [{"name": str, "unit": NUMBER, "weight": NUMBER}],
+    "beside?": int,
+    "variants?": [{"key": str, "name": str, "heads": str}],
 }
+"""What a study says of itself. scorers: those that count. beside: columns of scores after theirs that do not.
+
+kind: "hunt" where it says nothing, "atlas" or "comparison". variants: those of a comparison; its scores and pictures are
+kept under their keys.
+"""
 REPORT = {"rounds?": [{"round": int, "chosen": [str]}]}
 
 
@@ -27,7 +35,8 @@ def heat_of(study: Study) -> dict[str, Any]:
         {grid, scorers, baseline, rounds: [{round, chosen: [head text], heads: {head text: [score, pairs, preview]}}]}
 
     score: mean over the pairs scored so far, minus the baseline's on the same pairs; of several scorers the combined score;
-    null where there is none (an atlas). A head with a picture that has no score counts as the worst of its round.
+    null where there is none (an atlas). A head with a picture that has no score counts as the worst of its round. Of a
+    comparison: its variants' heads, in one round.
     preview: a number for the preview route, or null. baseline: the mean raw score of the unguided pictures, null before
     it is known and for several scorers.
     """
@@ -35,8 +44,11 @@ def heat_of(study: Study) -> dict[str, Any]:
     report = study.shaped("report", REPORT)
     scorers = about.get("scorers", [])
     factors = _factors(study, scorers)
+    beside = range(len(scorers), len(scorers) + about.get("beside", 0))
     rounds: dict[int, dict[str, list[Any]]] = {}
     for number, head, scorer, difference, pairs in study.differences():
+        if scorer in beside:
+            continue
         entry = rounds.setdefault(number, {}).setdefault(head, [0.0, pairs, None])
         if scorer >= len(factors):
             entry[0] = None
@@ -50,8 +62,10 @@ def heat_of(study: Study) -> dict[str, Any]:
                 entry[0] = worst
     for preview in study.first_previews():
         rounds.setdefault(preview["round"], {}).setdefault(preview["head"], [None, 0, None])[2] = preview["number"]
+    if "variants" in about:
+        rounds = {number: _by_heads(heads, about["variants"]) for number, heads in rounds.items()}
     chosen = {round["round"]: round["chosen"] for round in report.get("rounds", [])}
-    baseline = study.baseline(0) if len(factors) == 1 else []
+    baseline = study.baseline(0) if len(factors) == 1 and 0 not in beside else []
     return {
         "grid": about.get("grid"),
         "scorers": [scorer["name"] for scorer in scorers],
@@ -65,6 +79,15 @@ def heat_of(study: Study) -> dict[str, Any]:
             for number, heads in sorted(rounds.items())
         ],
     }
+
+
+def _by_heads(entries: dict[str, list[Any]], variants: list[dict[str, str]]) -> dict[str, list[Any]]:
+    """A comparison's entries by their variants' heads; of several with the same heads the first that is listed."""
+    named: dict[str, list[Any]] = {}
+    for variant in variants:
+        if variant["heads"] and variant["key"] in entries:
+            named.setdefault(variant["heads"], entries[variant["key"]])
+    return named
 
 
 def _factors(study: Study, scorers: list[dict[str, Any]]) -> list[float]:

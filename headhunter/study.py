@@ -44,7 +44,8 @@ AGAIN = "queue the same hunt again: it goes on where it was"
 class Row:
     """One evaluated image: the set's canonical head text, its pair, its round and candidate (for reading), its scores.
 
-    `preview` is a small JPEG; `picture` a full PNG, kept for the baseline and each round's set alone.
+    `preview` is a small JPEG; `picture` a full PNG, kept for the baseline and each round's set alone; `latent` the bytes of
+    what the picture was decoded from, kept for the unguided pictures of a comparison alone.
     """
 
     heads: str
@@ -54,6 +55,7 @@ class Row:
     scores: tuple[float, ...]
     preview: bytes | None = None
     picture: bytes | None = None
+    latent: bytes | None = None
 
 
 class Study:
@@ -131,7 +133,7 @@ class Study:
                         for index, value in enumerate(row.scores)
                     ],
                 )
-                for kind, data in {"preview": row.preview, "picture": row.picture}.items():
+                for kind, data in {"preview": row.preview, "picture": row.picture, "latent": row.latent}.items():
                     if data is not None:
                         self._connection.execute(
                             "INSERT INTO pictures(heads, pair, kind, round, head, data) VALUES (?, ?, ?, ?, ?, ?) "
@@ -143,6 +145,10 @@ class Study:
     def picture(self, heads: str, pair: int) -> bytes | None:
         """The full PNG of an image that has one."""
         return self._picture("WHERE heads = ? AND pair = ? AND kind = 'picture'", (heads, pair))
+
+    def latent(self, heads: str, pair: int) -> bytes | None:
+        """The latent of an image whose latent is kept."""
+        return self._picture("WHERE heads = ? AND pair = ? AND kind = 'latent'", (heads, pair))
 
     def preview(self, number: int) -> bytes | None:
         """A preview JPEG by its number, as `previews` lists them."""

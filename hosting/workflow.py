@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 WIDGET_TYPES = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+VIEWS = {"IMAGECOMPARE": {"__value__": ["", ""]}}  # widgets that show results: never saved, and queued empty
 CONTROLS = {
     "fixed",
     "increment",
@@ -46,7 +47,7 @@ def _widgets(node: dict[str, Any], definition: dict[str, Any]) -> dict[str, Any]
     inputs = definition["input"].get("required", {}) | optional
     names = [name for name, spec in inputs.items() if _is_widget(spec)]
     values = list(node.get("widgets_values", []))
-    result = {}
+    result = {name: VIEWS[spec[0]] for name, spec in inputs.items() if str(spec[0]) in VIEWS}
     for name in names:
         if not values and name in optional:  # newer than the workflow: the page takes the input's default
             result[name] = inputs[name][1]["default"]

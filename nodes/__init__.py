@@ -4,6 +4,7 @@ from comfy_api.v0_0_2 import ComfyExtension, io
 
 from ..headhunter.host.server import routes
 from .atlas import HeadHunterAtlas
+from .compare import HeadHunterCompare
 from .edit_heads import HeadHunterEditHeads
 from .guider import HeadHunterGuider
 from .presets import HeadHunterPreset, HeadHunterSavePreset
@@ -29,6 +30,7 @@ NODES: list[type[io.ComfyNode]] = [
     HeadHunterPrompt,
     HeadHunterSearch,
     HeadHunterAtlas,
+    HeadHunterCompare,
     HeadHunterLoadScoringModel,
     HeadHunterTextScorer,
     HeadHunterAestheticScorer,

@@ -104,6 +104,15 @@ def test_the_sheet_has_a_row_for_each_caption_and_a_column_for_each_setting(runs
 
 
 @pytest.mark.live
+def test_a_comparison_with_its_sheet_and_table(runs):
+    parts = [json.loads((folder / "summary.json").read_text())["comparison"] for folder in runs]
+    assert parts[0]["variants"] == parts[1]["variants"] and parts[0]["images"] == 24
+    assert [line.split()[0] for line in parts[0]["table"].splitlines()[1:3]] == ["unguided", "hunted"]
+    assert parts[0]["variants"][1]["distortion"] > 0
+    assert np.array_equal(pixels(runs[0] / "comparison.png"), pixels(runs[1] / "comparison.png"))
+
+
+@pytest.mark.live
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process on Windows")
 def test_serve_offers_the_workflow_and_ctrl_c_ends_it(host, tmp_path):
     process = subprocess.Popen(**command(host, "--serve", "--quick", "--out", tmp_path), stdout=subprocess.DEVNULL)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gridpage import flux_shapes, header_only, sd3_shapes
@@ -19,6 +20,7 @@ HEADERS = {
     "checkpoints/sd3_medium_incl_clips_t5xxlfp8.safetensors": sd3_shapes(24),
     "diffusion_models/flux1-dev.safetensors": flux_shapes(),
 }
+NEWER = {"ImageCompare"}  # core nodes of 2026
 MODEL_NAMES = {
     "text_encoders": ["clip_l.safetensors", "t5xxl_fp16.safetensors"],
     "vae": ["ae.safetensors"],
@@ -41,13 +43,25 @@ def stocked(host, tmp_path_factory):
         yield running
 
 
+def opened(path: Path, info: dict[str, Any]) -> dict[str, Any]:
+    """A saved workflow; skipped where this ComfyUI is older than one of its core nodes."""
+    workflow = json.loads(path.read_text(encoding="utf-8"))
+    missing = NEWER & {node["type"] for node in workflow["nodes"]} - set(info)
+    if missing:
+        pytest.skip(f"this ComfyUI has no {', '.join(missing)}")
+    return workflow
+
+
 @pytest.mark.live
 @pytest.mark.parametrize("path", EXAMPLES + DEMO, ids=lambda path: path.stem)
 def test_the_server_accepts_it(stocked, path):
-    prompt = to_api(json.loads(path.read_text(encoding="utf-8")), stocked.get("/object_info"))
+    info = stocked.get("/object_info")
+    prompt = to_api(opened(path, info), info)
     for node in prompt.values():
         if node["class_type"] == "HeadHunterSearch" and path in DEMO:
             node["inputs"] |= {"rounds": 1, "steps": 2, "pool": "L0-1"}  # as it is but for its length
+        if node["class_type"] == "HeadHunterCompare":
+            node["inputs"] |= {"steps": 2}
     prompt_id = stocked.queue(prompt)
     if path in DEMO:
         assert len(stocked.images(stocked.wait(prompt_id))) > 0
@@ -73,7 +87,7 @@ def test_a_wrong_workflow_is_refused_with_the_place(stocked):
 @pytest.mark.browser
 @pytest.mark.parametrize("path", EXAMPLES + DEMO, ids=lambda path: path.stem)
 def test_the_page_opens_it(stocked, chromium_path, path, request, tmp_path):
-    workflow = json.loads(path.read_text(encoding="utf-8"))
+    workflow = opened(path, stocked.get("/object_info"))
     with browser.comfy_page(stocked, chromium_path) as page:
         browser.load(page, workflow)
         queued = page.evaluate("async () => (await window.app.graphToPrompt()).output")

@@ -12,10 +12,12 @@ from comfy.model_patcher import ModelPatcher
 from PIL import Image
 from torch import Tensor
 
-from ...chart import ACCENT, sheet
+from ...chart import ACCENT
 from ...grid import Grid, describe
 from ...heads import HeadSet, HeadTextError, format_heads, parse
+from ...sheets import packed, sheet, tile_for
 from ...study import Row, Study, open_study
+from ...variants import UNGUIDED
 from ..generation.generate import Generator, Sampling
 from ..generation.pictures import from_pil, png, preview, to_pil
 from ..generation.prompts import Pair, check_pairs
@@ -25,8 +27,6 @@ from .checks import check_acts
 from .identity import identity_of
 from .kept import kept_picture
 from .studies import study_path
-
-UNGUIDED = "unguided"
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def make_atlas(
     generator = Generator(model, vae, latent, sampling)
     identity = identity_of(model, vae, pairs, None, latent, sampling) | {"atlas": True}
     with open_study(study_path(study_name, identity, "atlas"), identity) as study:
-        study.put("about", {"grid": describe(grid), "scorers": []})
+        study.put("about", {"kind": "atlas", "grid": describe(grid), "scorers": []})
         progress = Progress(node, study.path.stem, len(sets) * len(pairs), 1, round=1)
         for number, pair in enumerate(pairs):
             _fill(study, generator, grid, sets, number, pair, batch_size, progress)
@@ -99,9 +99,9 @@ def make_atlas(
     if difference:
         images = [[row[0], *(_difference(image, row[0]) for image in row[1:])] for row in images]
     flat = [image for row in images for image in row]
-    return Atlas(
-        torch.stack(flat), from_pil(_sheet(sets, images, grid, group_by))[None], "\n".join(labels), study.path.stem
-    )
+    # As many columns as a layer has heads, so that the sheet of all heads is the grid.
+    page = _sheet(sets, images, pairs, grid.heads if group_by == "head" else 8)
+    return Atlas(torch.stack(flat), from_pil(page)[None], "\n".join(labels), study.path.stem)
 
 
 def _fill(
@@ -141,19 +141,14 @@ def _difference(image: Tensor, base: Tensor) -> Tensor:
     return ((image - base) / 2 + 0.5).clamp(0, 1)
 
 
-def _sheet(sets: Sequence[tuple[str, HeadSet]], images: list[list[Tensor]], grid: Grid, group_by: str) -> Image.Image:
-    """The unguided picture, then as many columns as a layer has heads, so that the sheet of all heads is the grid."""
-    per_head = group_by == "head"
-    columns = min(grid.heads if per_head else 8, len(sets) - 1)
-    tile = max(72, min(320, 3600 // columns))
-    sheets = []
-    for row in images:
+def _sheet(
+    sets: Sequence[tuple[str, HeadSet]], images: list[list[Tensor]], pairs: Sequence[Pair], most_columns: int
+) -> Image.Image:
+    """For each pair the unguided picture, then the others in rows, on one page."""
+    columns = min(most_columns, len(sets) - 1)
+    tile = tile_for(columns, len(sets) * len(pairs))
+    parts = []
+    for row, pair in zip(images, pairs, strict=True):
         named = [(name, to_pil(image)) for (name, _), image in zip(sets, row, strict=True)]
-        sheets.append(sheet(named, columns, tile, {UNGUIDED: ACCENT}))
-    width, height = max(part.width for part in sheets), sum(part.height for part in sheets)
-    whole = Image.new("RGB", (width, height))
-    top = 0
-    for part in sheets:
-        whole.paste(part, (0, top))
-        top += part.height
-    return whole
+        parts.append(sheet(named, columns, tile, {UNGUIDED: ACCENT}, pair.text if len(pairs) > 1 else ""))
+    return packed(parts)

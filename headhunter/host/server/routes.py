@@ -174,6 +174,7 @@ def _study(name: str) -> dict[str, Any]:
             "id": name,
             "created": study.get("created"),
             "identity": study.get("identity"),
+            "about": study.get("about"),
             "report": study.get("report"),
             "images": study.evaluations(),
             "previews": study.previews(),

@@ -13,6 +13,11 @@ from comfy.cli_args import args
 from ...presets import Preset, PresetError, file_name, read_preset, write_preset
 
 
+def presets_folder() -> Path:
+    """The default user's."""
+    return Path(folder_paths.get_user_directory()) / "default" / "headhunter" / "presets"
+
+
 def save_preset(preset: Preset) -> Path:
     """Write a preset for the default user and return its path; an older file of that name keeps its unknown fields (those of a
     group where the group is still the same).
@@ -25,8 +30,7 @@ def save_preset(preset: Preset) -> Path:
             "this ComfyUI runs with --multi-user, and a node cannot know whose preset this is. "
             "Take the preset's text from the preset_json output, or save it from the grid's menu in the browser."
         )
-    folder = Path(folder_paths.get_user_directory()) / "default" / "headhunter" / "presets"
-    path = folder / file_name(preset.name)
+    path = presets_folder() / file_name(preset.name)
     if path.exists():
         older = read_preset(path)
         if older.name != preset.name:
