@@ -74,7 +74,8 @@ def measure(
 
 def planned() -> list[dict[str, Any]]:
     """Passes of the whole model a step and pair that each strategy plans, for the paper's hunts on the real models."""
-    from headhunter_pack.headhunter.strategies import STRATEGIES, planned_passes
+    from headhunter_pack.headhunter.plans import planned_passes
+    from headhunter_pack.headhunter.strategies import STRATEGIES
 
     result = []
     for name, heads, pairs, rounds, k in (

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from floor import operations
 from headhunter_pack.headhunter.host.attribution.gradient_blocks import KEPT_BY_A_BLOCK
-from headhunter_pack.headhunter.strategies import STRATEGIES, planned_evaluations, planned_passes
+from headhunter_pack.headhunter.plans import planned_evaluations, planned_passes
+from headhunter_pack.headhunter.strategies import STRATEGIES
 from subjects import flux_config, sd3_config
 
 CARDS = {"24 GB card, RTX 4090": 165e12, "24 GB card, RTX 3090": 71e12}

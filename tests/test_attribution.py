@@ -95,6 +95,8 @@ CASES = {
     "a changing scale": {"group": Group("", 0.8, 0.7, mix="frequency", end_scale=0.2)},
     "a window": {"group": Group("", 0.8, 0.7, window=(0.0, 0.4))},
     "in attention": {"group": Group("", 0.8, 0.7, method="in attention"), "cfg": 2.0},
+    "in attention, a window": {"group": Group("", 0.8, 0.7, window=(0.0, 0.4), method="in attention")},
+    "in attention, a limit": {"group": Group("", 0.8, 0.7, method="in attention", limit=0.9)},
     "orthogonal": {"group": Group("", 0.8, 0.7, mix="orthogonal"), "cfg": 2.0},
 }
 
