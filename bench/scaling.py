@@ -1,7 +1,7 @@
 """[scaling] What hunts on the real models cost on one card: operations counted on models without weights, hours from a rate.
 
 Nothing here is measured on the real models. The operations of one pass are counted (torch's counter, meta device), the
-passes are those that the strategies plan (headhunter/hunt.py), and the rate is an assumption that is printed with it.
+passes are those that the strategies plan (headhunter/plans.py), and the rate is an assumption that is printed with it.
 """
 
 from __future__ import annotations
