@@ -24,8 +24,8 @@ Rows = Sequence[Sequence[float]]  # for each pair, a number for each head
 
 def collect(steps: int = 12) -> dict[str, dict[str, Rows]]:
     """For each goal: "effects" of each head on each pair, and "attributions 1", "2", "4" with all steps, half, a quarter."""
-    import trained
     import torch
+    import trained
     from headhunter_pack.headhunter.heads import Head, HeadSet
     from headhunter_pack.headhunter.host.attribution.attribution import Attribution
     from headhunter_pack.headhunter.host.generation.generate import Generator

@@ -2,7 +2,7 @@
 
 Each round tests the remaining heads together with the heads chosen so far, takes the mean score over the (prompt, seed)
 pairs, and adds the best k. Beyond the paper: the unguided baseline on the same pairs, whether the k heads together really
-beat the round before, and strategies that spend fewer evaluations (strategies.py).
+beat the round before, strategies that spend fewer evaluations (strategies.py), and one that refines a single set (signed.py).
 """
 
 from __future__ import annotations

@@ -178,9 +178,7 @@ def rank(measured: Mapping[Candidate, Measured]) -> list[Candidate]:
 
 def best_first(measured: Mapping[Candidate, Measured], score: Callable[[Candidate], float]) -> list[Candidate]:
     """As `rank`, by another score; a head's strength as it is comes before its opposite."""
-    return sorted(
-        measured, key=lambda one: (-len(measured[one].pairs), -finite(score(one)), one.head, one.negative)
-    )
+    return sorted(measured, key=lambda one: (-len(measured[one].pairs), -finite(score(one)), one.head, one.negative))
 
 
 def one_a_head(candidates: Iterable[Candidate]) -> list[Candidate]:

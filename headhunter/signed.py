@@ -11,7 +11,7 @@ so one gradient of the score less `price` = G / D times the distortion gives the
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from .heads import Head, HeadSet
 from .measured import Measured, finite
@@ -36,7 +36,7 @@ class Signed(Strategy):
         now = _shares(task)
         price = _worth(task, task.chosen, task.so_far) if task.chosen else 0.0
         slopes = task.attributions(max(0.0, price))
-        steps = [_measured(task, size, heads) for size, heads in _proposed(task, now, slopes)]
+        steps = _measured(task, _proposed(task, now, slopes))
         worth = {step.size: _worth(task, step.heads, step.measured) if now else step.measured.mean for step in steps}
         best = max(steps, key=lambda step: worth[step.size], default=None)
         better = best is not None and worth[best.size] > (price if now else task.so_far.mean)
@@ -67,9 +67,12 @@ def _proposed(task: Task, now: Mapping[Head, float], slopes: Mapping[Head, Measu
     return [(size, heads) for size, heads in proposed if heads]
 
 
-def _measured(task: Task, size: float, heads: HeadSet) -> Step:
-    measured = measure(task.evaluate, [heads], task.pairs)[0]
-    return Step(size, heads, measured, task.distortion(heads))
+def _measured(task: Task, proposed: Sequence[tuple[float, HeadSet]]) -> list[Step]:
+    scores = measure(task.evaluate, [heads for _, heads in proposed], task.pairs)
+    return [
+        Step(size, heads, measured, task.distortion(heads))
+        for (size, heads), measured in zip(proposed, scores, strict=True)
+    ]
 
 
 def _worth(task: Task, heads: HeadSet, measured: Measured) -> float:

@@ -31,8 +31,8 @@ class Exhaustive(Strategy):
 class Halving(Strategy):
     """Successive halving: all heads on few pairs, the better part on twice as many, the finalists on all.
 
-    Heads are always compared on the same pairs. Of both signs of a head, the better one goes on. Karnin, Koren and Somekh, "Almost optimal exploration in multi-armed
-    bandits", ICML 2013, with pairs in place of pulls.
+    Heads are always compared on the same pairs. Of both signs of a head, the better one goes on. Karnin, Koren and Somekh,
+    "Almost optimal exploration in multi-armed bandits", ICML 2013, with pairs in place of pulls.
     """
 
     def measure(self, task: Task) -> Outcome:
@@ -47,7 +47,8 @@ class ByAttribution(Strategy):
     """Gradients say what each head would probably do; halving then measures the most promising, see `shortlist`.
 
     With what is predicted for every pair, few pairs say more (see `_expected`), and k + 1 finalists are enough. Of both
-    signs of a head, the one that is predicted to help is measured. After the last round, all heads at once are measured with the first round's attributions as strengths.
+    signs of a head, the one that is predicted to help is measured. After the last round, all heads at once are measured
+    with the first round's attributions as strengths.
     """
 
     needs_gradients = True

@@ -205,7 +205,9 @@ def test_attribution_measures_its_shortlist_alone_and_reports_what_it_predicted(
     result = hunted(problem, POOL, 16, 2, 2, "attribution")
     first, second = result.rounds
     # 4 % of 36 heads are 2, so 2k + 2 are measured.
-    assert {Head(0, 3), Head(1, 0), Head(2, 2), Head(5, 5)} < {one.head for one in first.candidates} and len(first.candidates) == 6
+    assert {Head(0, 3), Head(1, 0), Head(2, 2), Head(5, 5)} < {one.head for one in first.candidates} and len(
+        first.candidates
+    ) == 6
     assert set(first.attributions) == set(POOL) and set(second.attributions) == set(POOL) - first.heads.keys()
     assert first.attributions[Head(4, 4)] == -2.0
     # Chosen by measurement, whatever was predicted.

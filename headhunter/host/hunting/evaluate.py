@@ -17,9 +17,9 @@ from ...grid import Grid
 from ...heads import HeadSet, format_heads
 from ...hunt import Hunt
 from ...measured import Stopped, mean
+from ...rounds import Scores
 from ...scoring.base import Scorer, score_batch
 from ...scoring.combine import combine, components_of
-from ...rounds import Scores
 from ...study import Row, Study
 from ..generation.generate import Generator
 from ..generation.pictures import from_bytes, png, preview

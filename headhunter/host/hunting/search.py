@@ -102,7 +102,9 @@ def search(
         gradients = planned_gradients(*size)
         progress = Progress(node, study.path.stem, images, plan.rounds, gradients)
         distort = Distortions(generator, pairs, study, grid) if strategy.refines else None
-        evaluator = Evaluator(generator, pairs, scorer, study, grid, plan.batch_size, plan.max_images, progress, distort)
+        evaluator = Evaluator(
+            generator, pairs, scorer, study, grid, plan.batch_size, plan.max_images, progress, distort
+        )
         attribute = Attribution(generator, pairs, scorer, study, grid, progress) if strategy.needs_gradients else None
         planned = {
             "study": study.path.stem,
