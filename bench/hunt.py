@@ -49,7 +49,7 @@ MORE = (
     Case("attribution", "in attention", 2, 1, (2,)),
     Case("signed", "in attention", 2, 4, (1, 2)),
 )
-QUICK: dict[str, Any] = {"goals": ("contrast",), "seeds": 1, "pairs": 2, "steps": 2, "held_out": 2}
+QUICK: dict[str, Any] = {"goals": ("contrast",), "seeds": 1, "pairs": 1, "steps": 2, "held_out": 2}
 
 
 def measure(
