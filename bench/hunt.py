@@ -1,80 +1,141 @@
-"""What each search strategy costs and finds, on the demo's trained model: block evaluations against the held-out score."""
+"""[hunt] What each search strategy costs and finds, with both methods, on the demo's trained model.
+
+Block evaluations against the held-out gain at equal distortion, since a stronger guidance alone is what `scale` gives.
+"""
 
 from __future__ import annotations
 
 import json
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-MODELS = ROOT / "demo" / "models"
-STRATEGIES = ("exhaustive", "halving", "attribution")
+from judging import Judge
+from trained import GOALS, Goal, Trained
+
 HEADS = 16
-QUICK: dict[str, Any] = {"goals": ("warmth",), "seeds": 1, "pairs": 2, "rounds": 1, "steps": 2, "held_out": 2}
 
 
 @dataclass(frozen=True)
-class Goal:
-    """A statistic of the pictures, or "fidelity" to the real ones; and the guidance's scale while hunting."""
+class Case:
+    """A strategy with a method; `k` heads a round. The sets after the rounds `judged` are judged, each as a row."""
 
-    name: str
-    scale: float
+    strategy: str
+    method: str
+    rounds: int
+    k: int
+    judged: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.strategy}, {self.method}"
 
 
-GOALS = (Goal("fidelity", 0.1), Goal("warmth", 0.5), Goal("contrast", 0.5))
+BASELINE = Case("exhaustive", "extra pass", 2, 1, (2,))
+CASES = (
+    BASELINE,
+    Case("signed", "extra pass", 1, HEADS, (1,)),
+    Case("signed", "in attention", 2, HEADS, (1, 2)),
+)
+MORE = (
+    Case("exhaustive", "in attention", 2, 1, (2,)),
+    Case("halving", "extra pass", 2, 1, (2,)),
+    Case("halving", "in attention", 2, 1, (2,)),
+    Case("attribution", "extra pass", 2, 1, (2,)),
+    Case("attribution", "in attention", 2, 1, (2,)),
+    Case("signed", "in attention", 2, 4, (1, 2)),
+)
+QUICK: dict[str, Any] = {"goals": ("contrast",), "seeds": 1, "pairs": 1, "steps": 2, "held_out": 2}
 
 
 def measure(
-    goals: Sequence[str] = ("warmth", "contrast"),
+    goals: Sequence[str] = ("contrast", "warmth", "saturation"),
     seeds: int = 3,
-    pairs: int = 8,
-    rounds: int = 2,
-    heads_per_round: int = 1,
+    pairs: int = 5,
     steps: int = 8,
-    held_out: int = 24,
-    strategies: Sequence[str] = STRATEGIES,
+    held_out: int = 16,
+    cases: Sequence[Case] = CASES,
 ) -> dict[str, Any]:
-    """Hunts with each strategy for each goal and seed (a seed draws captions and noise), judged on held-out captions.
+    """Hunts in each case for each goal and seed (a seed draws captions and noise), judged on held-out captions.
 
     "fidelity" is left out unless asked for: with so few pairs no strategy's gain can be told from 0 on held-out captions.
 
-    Returns settings, "rows" (one hunt each) and "table" (one line for each goal and strategy):
-        blocks, screening_blocks  evaluations of one transformer block for one picture: forward 1, backward 2, recompute 1
-        images, seconds           pictures that were generated; wall time of the hunt
+    Returns settings, processor seconds, "rows" (one judged set each) and "table" (one line for each goal and set):
+        blocks                    evaluations of one transformer block for one picture: forward 1, backward 2, recompute 1
+        images                    pictures that were scored
         heads                     what it found
-        gain, error               held-out score minus unguided, paired over captions: mean and standard error
-        signed_gain               the same for all heads with signed strengths (attribution alone)
-        signed_blocks             what these alone need: the unguided pictures, one gradient each, one guided set (counted, not run apart)
+        gain, error               held-out score minus unguided at the goal's distortion: mean and standard error over captions
+        seen                      the same on the hunt's own pairs
     and in the table also
-        share, signed_share       blocks over those of exhaustive
+        share                     blocks over those of exhaustive with the extra pass
         gain, spread              mean over seeds, and standard deviation over seeds
         shortfall, shortfall_error  gain of exhaustive minus this one's, paired over seeds: mean and standard error
+        kept                      gain on held-out captions over that on the hunt's own pairs
     """
-    bench = Bench(steps, held_out)
-    rows = [
-        bench.hunt(goal, seed, strategy, pairs, rounds, heads_per_round)
-        for goal in GOALS
-        if goal.name in goals
-        for seed in range(seeds)
-        for strategy in strategies
-    ]
-    settings = {
-        "heads": HEADS, "pairs": pairs, "rounds": rounds, "heads_per_round": heads_per_round, "steps": steps,
-        "held_out": held_out, "seeds": seeds,
-    }  # fmt: skip
-    return {"settings": settings, "rows": rows, "table": _table(rows, strategies), "planned": planned()}
+    started = time.process_time()
+    trained = Trained(steps, held_out)
+    judge = Judge(trained)
+    rows: list[dict[str, Any]] = []
+    for seed in range(seeds):
+        with trained.remembered():
+            found = [hunt(trained, goal, seed, case, pairs) for goal in GOALS if goal.name in goals for case in cases]
+        for goal, case, seen, sets in found:
+            for row in sets:
+                rows.append(row | asdict(judge.worth(goal, case.method, row.pop("set"), seen)))
+                print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    settings = {"heads": HEADS, "pairs": pairs, "steps": steps, "held_out": held_out, "seeds": seeds}
+    return {
+        "settings": settings,
+        "processor_seconds": round(time.process_time() - started, 1),
+        "rows": rows,
+        "table": _table(rows),
+        "planned": planned(),
+    }
+
+
+def hunt(
+    trained: Trained, goal: Goal, seed: int, case: Case, pairs: int
+) -> tuple[Goal, Case, list[Any], list[dict[str, Any]]]:
+    """One hunt: its pairs, and a row for each set that is judged, with what had been spent by then."""
+    import torch
+    from headhunter_pack.headhunter.host.hunting.evaluate import Evaluator
+    from headhunter_pack.headhunter.host.hunting.search import Plan, search
+
+    chosen = random.Random(seed).sample(trained.captions["tune"], pairs)
+    seen = [trained.pair(text, 100_000 * (seed + 1) + i) for i, text in enumerate(chosen)]
+    plan = Plan(case.rounds, case.k, "*", "", case.strategy, 4)
+    sets: list[dict[str, Any]] = []
+    real = Evaluator.on_round
+
+    def after_round(evaluator: Any, so_far: Any) -> None:
+        real(evaluator, so_far)
+        if len(so_far.rounds) in case.judged:
+            heads = so_far.selected
+            row = {"goal": goal.name, "distortion": goal.distortion, "seed": seed, "strategy": case.strategy,
+                   "method": case.method, "rounds": len(so_far.rounds), "k": case.k, "blocks": trained.blocks,
+                   "images": evaluator.study.evaluations(), "heads": evaluator.text(heads), "set": heads}  # fmt: skip
+            sets.append(row)
+
+    Evaluator.on_round = after_round
+    trained.blocks = 0
+    name = f"{goal.name}-{seed}-{case.strategy}-{case.method}-{case.k}".replace(" ", "-")
+    try:
+        with torch.inference_mode():
+            search(trained.model, trained.vae, seen, trained.scorer(goal), trained.latent(),
+                   trained.sampling(goal, case.method), plan, name, None)  # fmt: skip
+    finally:
+        Evaluator.on_round = real
+    return goal, case, seen, sets
 
 
 def planned() -> list[dict[str, Any]]:
     """Passes of the whole model a step and pair that each strategy plans, for the paper's hunts on the real models."""
-    from headhunter_pack.headhunter.strategies import STRATEGIES, planned_passes
+    from headhunter_pack.headhunter.plans import planned_passes
+    from headhunter_pack.headhunter.strategies import STRATEGIES
 
     result = []
     for name, heads, pairs, rounds, k in (
@@ -87,177 +148,63 @@ def planned() -> list[dict[str, Any]]:
     return result
 
 
-def _table(rows: Sequence[dict[str, Any]], strategies: Sequence[str]) -> list[dict[str, Any]]:
+def _table(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     table = []
     for goal in dict.fromkeys(row["goal"] for row in rows):
-        by = {one: [row for row in rows if row["goal"] == goal and row["strategy"] == one] for one in strategies}
-        full = by.get("exhaustive") or by[strategies[0]]
-        for strategy, own in by.items():
-            gains = [row["gain"] for row in own]
-            shortfalls = [other["gain"] - row["gain"] for other, row in zip(full, own, strict=True)]
-            table.append(
-                {
-                    "goal": goal,
-                    "strategy": strategy,
-                    **{
-                        key: fmean(row[key] for row in own)
-                        for key in ("blocks", "screening_blocks", "images", "seconds")
-                    },
-                    "share": fmean(row["blocks"] for row in own) / fmean(row["blocks"] for row in full),
-                    "gain": fmean(gains),
-                    "spread": stdev(gains) if len(gains) > 1 else 0.0,
-                    "shortfall": fmean(shortfalls),
-                    "shortfall_error": stdev(shortfalls) / len(shortfalls) ** 0.5 if len(shortfalls) > 1 else 0.0,
-                    "signed_gain": fmean(row["signed_gain"] for row in own) if "signed_gain" in own[0] else None,
-                    "signed_share": fmean(row["signed_blocks"] for row in own) / fmean(row["blocks"] for row in full)
-                    if "signed_blocks" in own[0]
-                    else None,
-                }
-            )
+        by: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+        for row in rows:
+            if row["goal"] == goal:
+                by.setdefault((row["strategy"], row["method"], row["rounds"], row["k"]), []).append(row)
+        base = by.get((BASELINE.strategy, BASELINE.method, BASELINE.rounds, BASELINE.k)) or next(iter(by.values()))
+        table += [_line(goal, *what, own, base) for what, own in by.items()]
     return table
 
 
-class Bench:
-    """The demo's models, captions and scorers, and a count of block evaluations."""
-
-    def __init__(self, steps: int, held_out: int):
-        import comfy.sd
-        import comfy.utils
-        import torch
-
-        sys.path.insert(0, str(ROOT / "demo" / "custom_nodes" / "headhunter_demo"))
-        from words import Words
-
-        torch.set_num_threads(1)
-        self.model = comfy.sd.load_diffusion_model(str(MODELS / "diffusion_models" / "headhunter_demo_sd3.safetensors"))
-        self.vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(MODELS / "vae" / "headhunter_demo_vae.safetensors")))
-        self.words = Words(MODELS / "headhunter_demo" / "words.safetensors")
-        rows = json.loads((ROOT / "demo" / "data" / "eval" / "captions.json").read_text(encoding="utf-8"))
-        self.captions = {split: [row["text"] for row in rows if row["split"] == split] for split in ("tune", "report")}
-        self.steps = steps
-        self.scratch = Path(tempfile.mkdtemp(prefix="headhunter-bench-"))
-        self.blocks = 0
-        self.unseen = [self.pair(text, 5000 + i) for i, text in enumerate(self.captions["report"][:held_out])]
-        self.scores: dict[tuple[str, str], list[float]] = {}
-        for block in self.model.model.diffusion_model.joint_blocks:
-            block.x_block.norm1.register_forward_hook(self._count)
-
-    def _count(self, _module: Any, inputs: Any, _output: Any) -> None:
-        import torch
-
-        # What runs with gradients is run backwards too, which costs twice a forward.
-        self.blocks += inputs[0].shape[0] * (3 if torch.is_grad_enabled() else 1)
-
-    def hunt(self, goal: Goal, seed: int, strategy: str, pairs: int, rounds: int, k: int) -> dict[str, Any]:
-        """One hunt, and how what it found does on the held-out captions."""
-        import comfy.samplers  # noqa: F401
-        import torch
-        from headhunter_pack.headhunter.heads import parse
-        from headhunter_pack.headhunter.host.attribution.attribution import Attribution
-        from headhunter_pack.headhunter.host.hunting.search import Plan, search
-        from headhunter_pack.headhunter.host.models import grid_of
-
-        chance = random.Random(seed)
-        chosen = chance.sample(self.captions["tune"], pairs)
-        seen = [self.pair(text, 100_000 * (seed + 1) + i) for i, text in enumerate(chosen)]
-        plan = Plan(rounds, k, "*", "", strategy, 4)
-        screening = 0
-        real = Attribution._screen
-
-        def counted(*args: Any) -> Any:
-            nonlocal screening
-            before = self.blocks
-            result = real(*args)
-            screening += self.blocks - before
-            return result
-
-        Attribution._screen = counted
-        self.blocks = 0
-        started = time.monotonic()
-        try:
-            with torch.inference_mode():
-                found = search(
-                    self.model, self.vae, seen, self.scorer(goal), self.latent(), self.sampling(goal), plan,
-                    f"{goal.name}-{seed}-{strategy}", None,
-                )  # fmt: skip
-        finally:
-            Attribution._screen = real
-        seconds, blocks = time.monotonic() - started, self.blocks
-        report = json.loads(found.report)
-        grid = grid_of(self.model)
-        mean, error = self._gain(goal, parse(found.heads, grid))
-        row = {
-            "goal": goal.name, "seed": seed, "strategy": strategy, "blocks": blocks, "screening_blocks": screening,
-            "images": report["images"], "seconds": round(seconds, 1), "heads": found.heads, "gain": mean, "error": error,
-        }  # fmt: skip
-        if "signed" in report:
-            row["signed"] = report["signed"]
-            row["signed_blocks"] = (1 + 4 + 2) * pairs * self.steps * grid.layers
-            row["signed_gain"], row["signed_error"] = self._gain(goal, parse(report["signed"]["heads"], grid))
-        print(json.dumps(row), file=sys.stderr, flush=True)
-        return row
-
-    def _gain(self, goal: Goal, heads: Any) -> tuple[float, float]:
-        differences = [
-            a - b for a, b in zip(self._unseen_scores(goal, heads), self._unseen_scores(goal, {}), strict=True)
-        ]
-        return fmean(differences), stdev(differences) / len(differences) ** 0.5
-
-    def _unseen_scores(self, goal: Goal, heads: Any) -> list[float]:
-        import torch
-        from headhunter_pack.headhunter.heads import HeadSet
-        from headhunter_pack.headhunter.host.generation.generate import Generator
-
-        key = goal.name, str(sorted(heads.items()))
-        if key not in self.scores:
-            sampling = self.sampling(goal)
-            generator, scorer = Generator(self.model, self.vae, self.latent(), sampling), self.scorer(goal)
-            strengths = {head: sampling.group.strength if own is None else own for head, own in heads.items()}
-            with torch.inference_mode():
-                self.scores[key] = [
-                    float(scorer.score(generator.decode(generator.latents([HeadSet(strengths)], pair)), [pair.text]))
-                    for pair in self.unseen
-                ]
-        return self.scores[key]
-
-    def pair(self, text: str, seed: int) -> Any:
-        from headhunter_pack.headhunter.host.generation.prompts import Pair
-
-        context, pooled = self.words.encode(text)
-        return Pair(text, seed, [[context, {"pooled_output": pooled}]])
-
-    def latent(self) -> dict[str, Any]:
-        import torch
-
-        return {"samples": torch.zeros(1, 16, 16, 16)}
-
-    def sampling(self, goal: Goal) -> Any:
-        from headhunter_pack.headhunter.host.generation.generate import Sampling
-        from headhunter_pack.headhunter.host.hunting.search import group_for
-
-        return Sampling(group_for(goal.scale, 1.0, "all", "identity", 2.0), 1.0, self.steps, "euler", "simple")
-
-    def scorer(self, goal: Goal) -> Any:
-        from headhunter_pack.headhunter.scoring.statistics import StatisticScorer
-
-        if goal.name != "fidelity":
-            return StatisticScorer(goal.name)
-        from fidelity import FidelityScorer
-
-        return FidelityScorer()
+def _line(
+    goal: str,
+    strategy: str,
+    method: str,
+    rounds: int,
+    k: int,
+    own: Sequence[dict[str, Any]],
+    base: Sequence[dict[str, Any]],
+) -> dict[str, Any]:
+    gains = [row["gain"] for row in own]
+    short = [other["gain"] - row["gain"] for other, row in zip(base, own, strict=True)]
+    return {
+        "goal": goal,
+        "strategy": strategy,
+        "method": method,
+        "rounds": rounds,
+        "k": k,
+        **{key: fmean(row[key] for row in own) for key in ("blocks", "images", "error", "distortion")},
+        "share": fmean(row["blocks"] for row in own) / fmean(row["blocks"] for row in base),
+        "gain": fmean(gains),
+        "spread": stdev(gains) if len(gains) > 1 else 0.0,
+        "shortfall": fmean(short),
+        "shortfall_error": stdev(short) / len(short) ** 0.5 if len(short) > 1 else 0.0,
+        "kept": fmean(gains) / fmean(row["seen"] for row in own),
+    }
 
 
 def text(result: dict[str, Any]) -> str:
-    """The results for the terminal."""
+    """The results for the terminal, README and docs."""
+    about = result["settings"]
     lines = [
-        f"{'goal':<9} {'strategy':<12} {'blocks':>8} {'share':>6} {'images':>7} {'seconds':>8}  held-out gain +- spread    short of exhaustive   signed (share)"
+        f"{about['heads']} heads, {about['pairs']} pairs, {about['steps']} steps, {about['seeds']} seeds; judged on "
+        f"{about['held_out']} captions that no hunt saw; {result['processor_seconds']:.0f} s of processor time",
+        "",
+        "| goal (distortion) | strategy, method | rounds x heads | block evaluations | of exhaustive | held-out gain, +- spread over seeds "
+        "| exhaustive minus this, +- error | kept of the gain on the pairs |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in result["table"]:
-        signed = "" if row["signed_gain"] is None else f"{row['signed_gain']:+.2e} ({row['signed_share']:.2f})"
         lines.append(
-            f"{row['goal']:<9} {row['strategy']:<12} {row['blocks']:8.0f} {row['share']:6.2f} {row['images']:7.0f} {row['seconds']:8.1f}"
-            f"  {row['gain']:+.2e} +- {row['spread']:.1e}  {row['shortfall']:+.2e} +- {row['shortfall_error']:.1e}  {signed}"
+            f"| {row['goal']} ({row['distortion']:.2f}) | {row['strategy']}, {row['method']} | {row['rounds']} x {row['k']} "
+            f"| {row['blocks']:.0f} | {row['share']:.2f} | {row['gain']:+.4f} +- {row['spread']:.4f} "
+            f"| {row['shortfall']:+.4f} +- {row['shortfall_error']:.4f} | {row['kept']:.2f} |"
         )
+    lines.append("")
     for row in result["planned"]:
         lines.append(f"{row['hunt']}: 1/{1 / row['share']:.0f} of exhaustive's {row['exhaustive']} passes a step")
     return "\n".join(lines)

@@ -44,6 +44,9 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="the tiny model, one round, small hunts: a check, not a measurement"
     )
+    parser.add_argument(
+        "--every-strategy", action="store_true", help="hunts with every strategy and both methods: some times as long"
+    )
     return parser.parse_args()
 
 
@@ -74,7 +77,7 @@ def main() -> int:
     for name, part in parts_on_models().items():
         if name in wanted:
             result[name] = on_models(name, part, rounds, chosen)
-    for name, measure in parts_of_their_own(rounds, chosen.quick).items():
+    for name, measure in parts_of_their_own(rounds, chosen).items():
         if name in wanted:
             say(name)
             result[name], text = measure()
@@ -112,15 +115,16 @@ def on_models(name: str, part: ModuleType, rounds: int, chosen: argparse.Namespa
     return results
 
 
-def parts_of_their_own(rounds: int, quick: bool) -> dict[str, Callable[[], tuple[Any, str]]]:
+def parts_of_their_own(rounds: int, chosen: argparse.Namespace) -> dict[str, Callable[[], tuple[Any, str]]]:
     """The parts that bring what they measure: each gives its results and their text."""
     import grid
     import hunt
     import scaling
     import startup
 
+    hunts = (hunt.QUICK if chosen.quick else {}) | ({"cases": hunt.CASES + hunt.MORE} if chosen.every_strategy else {})
     return {
-        "hunt": lambda: both(hunt.measure(**(hunt.QUICK if quick else {})), hunt.text),
+        "hunt": lambda: both(hunt.measure(**hunts), hunt.text),
         "scaling": lambda: both(scaling.measure(prefixed("scaling")), scaling.table),
         "grid": lambda: both(grid.measure(rounds, prefixed("grid")), grid.table),
         "startup": lambda: both(startup.measure(rounds, prefixed("startup")), startup.table),

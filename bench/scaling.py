@@ -1,7 +1,7 @@
 """[scaling] What hunts on the real models cost on one card: operations counted on models without weights, hours from a rate.
 
 Nothing here is measured on the real models. The operations of one pass are counted (torch's counter, meta device), the
-passes are those that the strategies plan (headhunter/hunt.py), and the rate is an assumption that is printed with it.
+passes are those that the strategies plan (headhunter/plans.py), and the rate is an assumption that is printed with it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from floor import operations
 from headhunter_pack.headhunter.host.attribution.gradient_blocks import KEPT_BY_A_BLOCK
-from headhunter_pack.headhunter.strategies import STRATEGIES, planned_evaluations, planned_passes
+from headhunter_pack.headhunter.plans import planned_evaluations, planned_passes
+from headhunter_pack.headhunter.strategies import STRATEGIES
 from subjects import flux_config, sd3_config
 
 CARDS = {"24 GB card, RTX 4090": 165e12, "24 GB card, RTX 3090": 71e12}

@@ -24,8 +24,8 @@ Rows = Sequence[Sequence[float]]  # for each pair, a number for each head
 
 def collect(steps: int = 12) -> dict[str, dict[str, Rows]]:
     """For each goal: "effects" of each head on each pair, and "attributions 1", "2", "4" with all steps, half, a quarter."""
-    import hunt
     import torch
+    import trained
     from headhunter_pack.headhunter.heads import Head, HeadSet
     from headhunter_pack.headhunter.host.attribution.attribution import Attribution
     from headhunter_pack.headhunter.host.generation.generate import Generator
@@ -33,12 +33,12 @@ def collect(steps: int = 12) -> dict[str, dict[str, Rows]]:
     from headhunter_pack.headhunter.host.progress import Progress
     from headhunter_pack.headhunter.study import open_study
 
-    bench = hunt.Bench(steps, 0)
+    bench = trained.Trained(steps, 0)
     grid = grid_of(bench.model)
     pool = [Head(layer, head) for layer in range(grid.layers) for head in range(grid.heads)]
     pairs = [bench.pair(text, 100 + i) for i, text in enumerate(bench.captions["tune"])]
     measured: dict[str, dict[str, Rows]] = {}
-    for goal in hunt.GOALS:
+    for goal in trained.GOALS:
         scorer, effects = bench.scorer(goal), []
         bench.steps = steps
         generator = Generator(bench.model, bench.vae, bench.latent(), bench.sampling(goal))

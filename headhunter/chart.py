@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .grid import Grid
 from .heads import Head
 from .hunt import Hunt
+from .rounds import rank
 
 BACKGROUND, PANEL, LINE, TEXT, DIM = "#1c1c21", "#26262c", "#3c3c45", "#ececf0", "#9a9aa6"
 BLUE, ORANGE, MIDDLE = (79, 143, 230), (240, 140, 50), (58, 58, 66)
@@ -107,14 +108,9 @@ def _steps(hunt: Hunt):
 def _heat(draw: ImageDraw.ImageDraw, hunt: Hunt, grid: Grid, corner: tuple[int, int], cell: tuple[int, int]) -> None:
     left, top = corner
     draw.text((left, top - 28), "Round 1: each head against the set before it", TEXT, font(16))
-    values: dict[Head, float] = {}
-    predicted: set[Head] = set()
-    if hunt.rounds and hunt.before:
-        values = {head: measured.minus(hunt.before).mean for head, measured in hunt.rounds[0].candidates.items()}
-        predicted = set(hunt.rounds[0].attributions) - set(values)
-        values |= {head: hunt.rounds[0].attributions[head] for head in predicted}
+    values, predicted = _first_round(hunt)
     largest = max((abs(value) for value in values.values() if math.isfinite(value)), default=0.0) or 1.0
-    chosen = {head: round.number for round in hunt.rounds for head in round.chosen}
+    chosen = _marks(hunt)
     top += 18
     every = max(1, math.ceil(34 / cell[0]))
     for head in range(0, grid.heads, every):
@@ -137,13 +133,33 @@ def _heat(draw: ImageDraw.ImageDraw, hunt: Hunt, grid: Grid, corner: tuple[int, 
                 draw.rectangle((x, y, x + cell[0] - 1, y + cell[1] - 1), None, ACCENT, 2)
                 draw.text(
                     (x + cell[0] / 2, y + cell[1] / 2),
-                    str(chosen[place]),
+                    chosen[place],
                     TEXT,
                     font(min(13, cell[1] - 1)),
                     anchor="mm",
                 )
     bottom = top + grid.layers * cell[1] + 34
     _legend(draw, (left, bottom), min(260, grid.heads * cell[0]), largest, bool(predicted))
+    if any(mark.startswith("-") for mark in chosen.values()):
+        draw.text((left + 24, bottom + 67), "-: at a negative strength", DIM, font(13), anchor="lm")
+
+
+def _first_round(hunt: Hunt) -> tuple[dict[Head, float], set[Head]]:
+    """What each head did against the set before, at its better sign, or was predicted to do; and which are predicted."""
+    if not hunt.rounds or not hunt.before:
+        return {}, set()
+    first = hunt.rounds[0]
+    values: dict[Head, float] = {}
+    for one in reversed(rank(first.candidates)):  # the better sign last
+        values[one.head] = first.candidates[one].minus(hunt.before).mean
+    predicted = set(first.attributions) - set(values)
+    return values | {head: first.attributions[head] for head in predicted}, predicted
+
+
+def _marks(hunt: Hunt) -> dict[Head, str]:
+    """The round that chose each head, with a minus where it has a negative strength; of a set that is refined the last round."""
+    rounds = hunt.rounds[-1:] if hunt.refines else hunt.rounds
+    return {one.head: f"{'-' * one.negative}{round.number}" for round in rounds for one in round.chosen}
 
 
 def _middle(box: tuple[float, float, float, float], size: float) -> tuple[float, float, float, float]:

@@ -26,7 +26,7 @@ ABOUT = {
 kind: "hunt" where it says nothing, "atlas" or "comparison". variants: those of a comparison; its scores and pictures are
 kept under their keys.
 """
-REPORT = {"rounds?": [{"round": int, "chosen": [str]}]}
+REPORT = {"rounds?": [{"round": int, "chosen": [str], "steps?": list, "attributions?": dict}]}
 
 
 def heat_of(study: Study) -> dict[str, Any]:
@@ -35,8 +35,9 @@ def heat_of(study: Study) -> dict[str, Any]:
         {grid, scorers, baseline, rounds: [{round, chosen: [head text], heads: {head text: [score, pairs, preview]}}]}
 
     score: mean over the pairs scored so far, minus the baseline's on the same pairs; of several scorers the combined score;
-    null where there is none (an atlas). A head with a picture that has no score counts as the worst of its round. Of a
-    comparison: its variants' heads, in one round.
+    null where there is none (an atlas). A head with a picture that has no score counts as the worst of its round. Where both
+    signs of a head were tried, each has an entry. Of a round that gives all heads new strengths: what the gradient says of
+    each head, on 0 pairs. Of a comparison: its variants' heads, in one round.
     preview: a number for the preview route, or null. baseline: the mean raw score of the unguided pictures, null before
     it is known and for several scorers.
     """
@@ -65,6 +66,11 @@ def heat_of(study: Study) -> dict[str, Any]:
     if "variants" in about:
         rounds = {number: _by_heads(heads, about["variants"]) for number, heads in rounds.items()}
     chosen = {round["round"]: round["chosen"] for round in report.get("rounds", [])}
+    refined = [round for round in report.get("rounds", []) if "steps" in round]
+    for round in refined:
+        slopes = round.get("attributions", {}).items()
+        rounds[round["round"]] = {head: [value, 0, None] for head, value in slopes if isinstance(value, NUMBER)}
+    chosen |= {round["round"]: [] for round in refined[:-1]}  # the last one's set took their place
     baseline = study.baseline(0) if len(factors) == 1 and 0 not in beside else []
     return {
         "grid": about.get("grid"),

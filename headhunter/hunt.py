@@ -2,7 +2,7 @@
 
 Each round tests the remaining heads together with the heads chosen so far, takes the mean score over the (prompt, seed)
 pairs, and adds the best k. Beyond the paper: the unguided baseline on the same pairs, whether the k heads together really
-beat the round before, and strategies that spend fewer evaluations (strategies.py).
+beat the round before, strategies that spend fewer evaluations (strategies.py), and one that refines a single set (signed.py).
 """
 
 from __future__ import annotations
@@ -13,26 +13,28 @@ from dataclasses import dataclass, field
 
 from .heads import Head, HeadSet
 from .measured import Measured, Stopped
-from .strategies import Attribute, Evaluate, Strategy, Task, measure, rank
+from .rounds import Attribute, Candidate, Distort, Evaluate, Outcome, Step, Strategy, Task, measure, one_a_head, rank
 
 
 @dataclass(frozen=True)
 class Round:
-    """One greedy step. `candidates` hold the pairs each was measured on; `gain` is joint minus the set before, paired.
+    """One greedy step, or one refinement. `heads`: the set after it, whose score is `joint`; `gain` is joint minus the set before, paired.
 
-    `attributions`: what was predicted for each head before any was measured; empty where nothing predicts.
+    `candidates` hold the pairs each was measured on. `chosen`: what was added; of a refinement all heads of its pool that
+    are in. `attributions`: what was predicted for each head before any was measured; empty where nothing predicts.
+    `steps`: the sets that a refinement measured. `helped`: whether it was worth while: of a refinement, whether it changed
+    the set.
     """
 
     number: int
-    candidates: dict[Head, Measured]
-    chosen: tuple[Head, ...]
+    candidates: dict[Candidate, Measured]
+    chosen: tuple[Candidate, ...]
+    heads: HeadSet
     joint: Measured
     gain: Measured
+    helped: bool
     attributions: dict[Head, float] = field(default_factory=dict)
-
-    @property
-    def helped(self) -> bool:
-        return self.gain.mean > 0
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,10 @@ class Signed:
 
 @dataclass
 class Hunt:
-    """What a hunt knows so far. `pool` and `start` hold the strengths that their heads are used at."""
+    """What a hunt knows so far. `pool` and `start` hold the strengths that their heads are used at.
+
+    `refines`: whether its rounds give one set new strengths, in place of adding to it.
+    """
 
     start: HeadSet
     pool: HeadSet = field(default_factory=HeadSet)
@@ -55,11 +60,14 @@ class Hunt:
     rounds: list[Round] = field(default_factory=list)
     signed: Signed | None = None
     stopped: str = ""
+    refines: bool = False
 
     @property
     def heads(self) -> list[Head]:
-        """In the order they were chosen, those of `start` first."""
-        return [*self.start, *(head for round in self.rounds for head in round.chosen)]
+        """In the order they were chosen, those of `start` first; by layer and head where rounds refine."""
+        if self.refines:
+            return list(self.selected)
+        return [*self.start, *(one.head for round in self.rounds for one in round.chosen)]
 
     @property
     def selected(self) -> HeadSet:
@@ -68,8 +76,17 @@ class Hunt:
 
     def after(self, rounds: int) -> HeadSet:
         """The heads that were chosen by the end of so many rounds."""
-        chosen = [head for round in self.rounds[:rounds] for head in round.chosen]
-        return self.start | HeadSet({head: self.pool[head] for head in chosen})
+        return self.rounds[rounds - 1].heads if rounds else self.start
+
+    @property
+    def base(self) -> HeadSet:
+        """What the heads that are tried next are added to."""
+        return self.start if self.refines else self.selected
+
+    @property
+    def failed(self) -> int:
+        """How many rounds have not helped since one did."""
+        return next((since for since, round in enumerate(reversed(self.rounds)) if round.helped), len(self.rounds))
 
 
 def hunt(
@@ -83,11 +100,14 @@ def hunt(
     on_round: Callable[[Hunt], None] = lambda hunt: None,
     attribute: Attribute | None = None,
     strength: float = 1.0,
+    both_signs: bool = False,
+    distort: Distort | None = None,
 ) -> Hunt:
     """Run up to `rounds` rounds of `heads_per_round` (k) on `pairs` pairs; fewer where the pool runs out.
 
     Heads of `pool` and `start` are used at the strengths that they have of their own. `strength`: the one that `evaluate`
-    uses for the others. `attribute`: for strategies that need gradients.
+    uses for the others. `both_signs`: whether heads of the pool are tried at minus their strength, too. `attribute`: for
+    strategies that need gradients; `distort`: for those that refine.
 
     `on_round` is called with the hunt so far after the baseline and after each round. Ties go to the lower layer, then
     the lower head. A score that is nan or inf counts as the worst; of the baseline it is a ValueError.
@@ -99,7 +119,7 @@ def hunt(
     remaining = HeadSet(pool) - start
     if not remaining:
         raise ValueError("the pool has no head that is not in the set already")
-    result = Hunt(start, remaining)
+    result = Hunt(start, remaining, refines=strategy.refines)
     try:
         result.baseline = _baseline(evaluate, every)
         result.before = measure(evaluate, [start], every)[0] if start else result.baseline
@@ -108,9 +128,24 @@ def hunt(
         for number in range(1, rounds + 1):
             if not remaining:
                 break
-            task = Task(evaluate, result.selected, remaining, every, heads_per_round, attribute)
-            result.rounds.append(_round(number, strategy, task, last))
-            remaining = remaining - HeadSet(result.rounds[-1].chosen)
+            task = Task(
+                evaluate,
+                result.selected,
+                remaining,
+                every,
+                heads_per_round,
+                attribute=attribute,
+                distort=distort,
+                start=start,
+                strength=strength,
+                both_signs=both_signs,
+                baseline=result.baseline,
+                before=last,
+                failed=result.failed,
+            )
+            result.rounds.append(_round(number, strategy, task))
+            if not strategy.refines:
+                remaining = remaining - result.selected
             last = result.rounds[-1].joint
             on_round(result)
         signed = strategy.signed(result.rounds[0].attributions, result.pool, start, strength)
@@ -131,10 +166,25 @@ def _baseline(evaluate: Evaluate, pairs: list[int]) -> Measured:
     return baseline
 
 
-def _round(number: int, strategy: Strategy, task: Task, last: Measured) -> Round:
-    """Measure, and choose the best k. `last`: the set so far."""
+def _round(number: int, strategy: Strategy, task: Task) -> Round:
+    """Measure, and choose the best k, or the step that is better than the set before."""
     outcome = strategy.measure(task)
-    best = rank(outcome.measured)[: task.k]
-    joint = task.measure_together(best) if len(best) > 1 else outcome.measured[best[0]]
-    predicted = {head: measured.mean for head, measured in outcome.predicted.items()}
-    return Round(number, outcome.measured, tuple(best), joint, joint.minus(last), predicted)
+    if strategy.refines:
+        return _refined(number, task, outcome)
+    best = one_a_head(rank(outcome.measured))[: task.k]
+    heads = task.with_all(best)
+    joint = measure(task.evaluate, [heads], task.pairs)[0] if len(best) > 1 else outcome.measured[best[0]]
+    gain = joint.minus(task.so_far)
+    return Round(number, outcome.measured, tuple(best), heads, joint, gain, gain.mean > 0, _means(outcome))
+
+
+def _refined(number: int, task: Task, outcome: Outcome) -> Round:
+    taken = outcome.taken
+    heads, joint = (taken.heads, taken.measured) if taken else (task.chosen, task.so_far)
+    chosen = tuple(Candidate(head, own) for head, own in heads.items() if head in task.pool)
+    gain = joint.minus(task.so_far)
+    return Round(number, {}, chosen, heads, joint, gain, bool(taken), _means(outcome), outcome.steps)
+
+
+def _means(outcome: Outcome) -> dict[Head, float]:
+    return {head: measured.mean for head, measured in outcome.predicted.items()}

@@ -11,7 +11,7 @@ from .grid import Grid
 from .heads import format_heads
 from .hunt import Hunt, Round, Signed
 from .measured import Measured
-from .strategies import rank
+from .rounds import Step, rank
 
 FORMAT = "headhunter-report/1"
 
@@ -40,15 +40,15 @@ def report_of(hunt: Hunt, grid: Grid, about: Mapping[str, Any]) -> dict[str, Any
         "rounds": [
             {
                 "round": round.number,
-                "chosen": [hunt.pool.item(head) for head in round.chosen],
+                "chosen": [str(one) for one in round.chosen],
                 "joint": _measured(round.joint),
                 "gain": _measured(round.gain),
                 "helped": round.helped,
                 "candidates": [
-                    {"head": hunt.pool.item(head), **_measured(round.candidates[head])}
-                    for head in rank(round.candidates)
+                    {"head": str(one), **_measured(round.candidates[one])} for one in rank(round.candidates)
                 ],
                 **({"attributions": _attributions(hunt, round)} if round.attributions else {}),
+                **({"steps": [_step(step, grid) for step in round.steps]} if hunt.refines else {}),
             }
             for round in hunt.rounds
         ],
@@ -60,6 +60,12 @@ def _attributions(hunt: Hunt, round: Round) -> dict[str, float]:
     """Predicted change of the mean score by head, best first."""
     best = sorted(round.attributions, key=lambda head: (-round.attributions[head], head))
     return {hunt.pool.item(head): round.attributions[head] for head in best}
+
+
+def _step(step: Step, grid: Grid) -> dict[str, Any]:
+    """A set that a gradient led to; `distortion` is the mean over the pairs."""
+    about = {"size": step.size, "heads": format_heads(step.heads, grid), "distortion": step.distortion}
+    return about | _measured(step.measured)
 
 
 def _signed(hunt: Hunt, signed: Signed, grid: Grid) -> dict[str, Any]:

@@ -42,14 +42,15 @@ class HeadHunterSearch(io.ComfyNode):
                     default=5,
                     min=1,
                     max=100,
-                    tooltip="Greedy rounds. The paper: 5 for a style, 1 for general quality.",
+                    tooltip="Greedy rounds. The paper: 5 for a style, 1 for general quality. For signed: gradient steps.",
                 ),
                 io.Int.Input(
                     "heads_per_round",
                     default=3,
                     min=1,
                     max=500,
-                    tooltip="Heads added each round. The paper: 3 for a style, 24 for general quality.",
+                    tooltip="Heads added each round. The paper: 3 for a style, 24 for general quality. For signed: the most heads "
+                    "that it keeps, those with the largest strengths.",
                 ),
                 inputs.scale("w while hunting. The paper: 3 on SD3, 8 on FLUX."),
                 inputs.strength(
@@ -78,7 +79,9 @@ class HeadHunterSearch(io.ComfyNode):
                     tooltip="exhaustive: the paper's, every head on every prompt. halving: all heads on few prompts, the better ones on more; "
                     "several times cheaper with many prompts. attribution: one backward pass for each prompt tells what every head "
                     "would probably do, and only the best few are tried; the cheapest by far for a whole model, but it needs more "
-                    "memory, and a scorer that gives gradients (all of this pack's do).",
+                    "memory, and a scorer that gives gradients (all of this pack's do). signed: all heads at once, each as strongly as that "
+                    "gradient says, some negatively; each round is one gradient step. In attention the first three try, or weigh, both "
+                    "signs of each head.",
                 ),
                 inputs.batch_size("Candidates generated at once. Halved by itself where memory runs out."),
                 inputs.study(

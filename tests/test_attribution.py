@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import comfy.model_management
 import comfy.ops
 import comfy.sd
@@ -95,6 +97,7 @@ CASES = {
     "a changing scale": {"group": Group("", 0.8, 0.7, mix="frequency", end_scale=0.2)},
     "a window": {"group": Group("", 0.8, 0.7, window=(0.0, 0.4))},
     "in attention": {"group": Group("", 0.8, 0.7, method="in attention"), "cfg": 2.0},
+    "in attention, a window": {"group": Group("", 0.8, 0.7, window=(0.0, 0.4), method="in attention")},
     "orthogonal": {"group": Group("", 0.8, 0.7, mix="orthogonal"), "cfg": 2.0},
 }
 
@@ -132,10 +135,35 @@ def test_later_rounds_in_attention(cfg, vae, tmp_path):
     case.check(SD3_HEADS[:3], chosen=[Head(2, 0), Head(1, 1)])
 
 
-def test_a_window_in_attention_is_refused(vae, tmp_path):
-    group = Group("", 0.8, 0.7, window=(0.0, 0.5), method="in attention")
-    with pytest.raises(AttributionError, match="In attention"):
-        Case(vae, tmp_path, tiny.sd3(depth=3), group=group).predicted(SD3_HEADS)
+def test_a_limit_in_attention_is_in_the_gradient(vae, tmp_path):
+    """Along chosen heads that it caps; without it the gradient is another."""
+    predicted = []
+    for limit in (1.02, 0.0):
+        (tmp_path / str(limit)).mkdir()
+        group = Group("", 2.0, 0.7, method="in attention", limit=limit)
+        case = Case(vae, tmp_path / str(limit), tiny.sd3(depth=3), group=group)
+        case.check(SD3_HEADS[:3], chosen=[Head(2, 0), Head(1, 1)])
+        predicted.append(case.predicted(SD3_HEADS[:3], chosen=[Head(2, 0), Head(1, 1)]))
+    assert not torch.allclose(*predicted, rtol=0.05)
+
+
+@pytest.mark.parametrize("method", ["extra pass", "in attention"])
+def test_heads_that_are_in_already_and_a_price_on_distortion(method, vae, tmp_path):
+    case = Case(vae, tmp_path, tiny.sd3(depth=3), group=Group("", 0.8, 0.7, method=method))
+    chosen = HeadSet({Head(1, 0): -0.5, Head(2, 2): 0.4})
+    pool, price = [Head(0, 1), Head(1, 0), Head(2, 2)], 0.7
+    with torch.inference_mode():
+        found = case.attribute(chosen, HeadSet(pool), [0], price)
+        sets = [HeadSet()]
+        for head, step in product(pool, (STEP, -STEP)):
+            sets.append(HeadSet(dict(chosen) | {head: chosen.get(head, 0.0) + step}))
+        plain, *moved = case.generator.latents(sets, case.pair)
+        away = torch.stack([(one - plain).norm() / plain.norm() for one in moved]).double()
+    scores = case.score(sets[1:]) - price * away
+    measured = (0.7 * (scores[::2] - scores[1::2]) / (2 * STEP)).float()
+    predicted = torch.tensor([found[head].mean for head in pool])
+    assert (predicted - measured).norm() / measured.norm() < 0.04, (predicted, measured)
+    assert case.attribute.progress.screened_now == 1
 
 
 def test_groups_that_the_model_has_already_stay_in_the_gradient(vae, tmp_path):

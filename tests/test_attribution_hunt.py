@@ -90,11 +90,11 @@ def test_a_killed_hunt_goes_on_without_screening_again(screened, monkeypatch):
     whole = hunted(screened, study="whole")
     real, calls = Attribution._attributions, []
 
-    def counted(self, chosen, pool, numbers):
+    def counted(self, chosen, pool, numbers, price):
         calls.append((len(chosen), list(numbers)))
         if len(chosen) == 1 and len(calls) == 2:
             comfy.model_management.interrupt_current_processing()
-        return real(self, chosen, pool, numbers)
+        return real(self, chosen, pool, numbers, price)
 
     monkeypatch.setattr(Attribution, "_attributions", counted)
     with pytest.raises(comfy.model_management.InterruptProcessingException):

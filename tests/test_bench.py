@@ -14,12 +14,12 @@ ROOT = Path(__file__).parent.parent
 def result(host, tmp_path_factory):
     """The JSON file of a quick run of the parts that need no server."""
     file = tmp_path_factory.mktemp("bench") / "bench.json"
-    parts = [word for name in ("guidance", "groups", "scaling", "grid") for word in ("--part", name)]
+    parts = [word for name in ("guidance", "groups", "hunt", "scaling", "grid") for word in ("--part", name)]
     command = [str(host.python), str(ROOT / "bench"), "--quick", *parts, "--json", str(file)]
     env = os.environ | {"COMFYUI_PATH": str(host.comfyui)}
     run = subprocess.run(command, env=env, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-4000:]
-    assert all(f"[{name}]" in run.stdout for name in ("guidance", "groups", "scaling", "grid"))
+    assert all(f"[{name}]" in run.stdout for name in ("guidance", "groups", "hunt", "scaling", "grid"))
     return json.loads(file.read_text())
 
 
@@ -42,6 +42,19 @@ def test_groups(result):
     ways = ("ours {}", "ours {}, one evaluation", "ours {}, no prefix reuse", "core {}")
     assert [row["case"] for row in part["rows"]] == ["no guidance"] + [way.format(n) for n in (1, 2, 4) for way in ways]
     assert part["blocks"]["1"] == 1.5
+
+
+def test_hunt(result):
+    """What is counted, and that all are judged at one distortion; what they find is not tested."""
+    table = result["hunt"]["table"]
+    kinds = [(row["strategy"], row["method"], row["rounds"]) for row in table]
+    assert kinds[0] == ("exhaustive", "extra pass", 2)
+    assert {("signed", "extra pass", 1), ("signed", "in attention", 1), ("signed", "in attention", 2)} <= set(kinds)
+    # The unguided picture and 16 + 15 sets; a gradient is four passes, and two sets are measured in each round.
+    blocks = {kind: row["blocks"] for kind, row in zip(kinds, table, strict=True)}
+    assert blocks["signed", "in attention", 1] == 4 * 2 * (1 + 4 + 2)
+    assert blocks["signed", "in attention", 2] == 4 * 2 * (1 + 8 + 4) < blocks["exhaustive", "extra pass", 2]
+    assert table[0]["images"] == 32 and all(0.15 < row["distortion"] < 0.25 for row in table)
 
 
 def test_scaling(result):

@@ -27,7 +27,10 @@ export function readHeat(study, grid) {
   for (const { round, chosen, heads } of study.rounds) {
     const picked = new Set(chosen.flatMap((/** @type {string} */ text) => keysOf(text, grid)));
     picked.forEach((key) => heat.chosen.set(key, round));
-    for (const [text, [score, , preview]] of Object.entries(heads)) {
+    // Of a head that was tried at both signs the better one comes last, and so stays.
+    const worst = (/** @type {any} */ [, [score]]) => score ?? -Infinity;
+    const ordered = Object.entries(heads).sort((a, b) => (worst(a) < worst(b) ? -1 : Number(worst(a) > worst(b))));
+    for (const [text, [score, , preview]] of ordered) {
       const keys = keysOf(text, grid);
       for (const key of keys) {
         if (preview !== null) heat.previews.set(key, preview);

@@ -98,8 +98,8 @@ class Progress:
         """One line for people: what is being tried, how far it is, how long it takes."""
         where = "baseline" if self.round == 0 else f"round {self.round} of {self.rounds}"
         parts = [where, f"{self.done} of {self.total} images"]
-        if self.candidate:
-            parts.insert(1, self.candidate)
+        if self.candidate:  # all heads at once may be a long text
+            parts.insert(1, self.candidate if len(self.candidate) <= 60 else f"{self.candidate[:57]}...")
         if self.seconds_left is not None:
             parts.append(f"{duration(self.seconds_left)} left")
         return ", ".join(parts)

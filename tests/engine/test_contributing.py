@@ -55,7 +55,7 @@ def test_a_scorer():
 
 
 def test_a_strategy():
-    strategies = pytest.importorskip("headhunter_pack.headhunter.strategies")
+    rounds = pytest.importorskip("headhunter_pack.headhunter.rounds")
     strategy = run("strategies")["STRATEGIES"]["first half"]
     asked = []
 
@@ -63,9 +63,9 @@ def test_a_strategy():
         asked.append(len(sets) * len(pairs))
         return [[sum(head.layer + head.head / 10 for head in heads) for _ in pairs] for heads in sets]
 
-    pool = strategies.HeadSet({Head(layer, head): None for layer in range(4) for head in range(2)})
-    task = strategies.Task(evaluate, strategies.HeadSet(), pool, range(6), 2)
+    pool = rounds.HeadSet({Head(layer, head): None for layer in range(4) for head in range(2)})
+    task = rounds.Task(evaluate, rounds.HeadSet(), pool, range(6), 2)
     measured = strategy.measure(task).measured
-    best = sorted(measured, key=lambda head: (-len(measured[head].pairs), -measured[head].mean))[:2]
-    assert best == [Head(3, 1), Head(3, 0)] and all(len(measured[head].pairs) == 6 for head in best)
+    best = sorted(measured, key=lambda one: (-len(measured[one].pairs), -measured[one].mean))[:2]
+    assert [one.head for one in best] == [Head(3, 1), Head(3, 0)] and all(len(measured[one].pairs) == 6 for one in best)
     assert sum(asked) == strategy.evaluations(8, 6, 2)

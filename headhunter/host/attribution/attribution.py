@@ -13,6 +13,8 @@ one step at a time, and the diffusion model, the VAE and the scoring models one 
     1. sample without gradients, keep x_i of each step
     2. g = dS/dx_T through the scorer and the VAE
     3. for i = T-1 .. 0: x_(i+1) again from x_i, with gradients;  dS/du += g . dx_(i+1)/du;  g <- g . dx_(i+1)/dx_i
+
+Where a unit of distortion has a price p, S is the score less p |x_T - x_T unguided| / |x_T unguided|.
 """
 
 from __future__ import annotations
@@ -54,12 +56,12 @@ INSTEAD = "Choose the strategy halving, which needs no gradients."
 Denoise = Callable[..., Tensor]
 
 
-def check_differentiable(scorer: Scorer) -> None:
-    """ValueError that names the scorers which no gradient can pass."""
+def check_differentiable(scorer: Scorer, strategy: str = "attribution") -> None:
+    """ValueError that names the scorers which no gradient can pass, and the strategy that needs one."""
     names = [part.name for part, _ in components_of(scorer) if not part.differentiable]
     if names:
         raise ValueError(
-            f"The strategy attribution needs gradients, and the scorer {', '.join(names)} gives none. {INSTEAD}"
+            f"The strategy {strategy} needs gradients, and the scorer {', '.join(names)} gives none. {INSTEAD}"
         )
 
 
@@ -113,16 +115,22 @@ class Attribution:
         self.grid = grid
         self.progress = progress
         self._checkpointed = False
+        self._unguided: dict[int, Tensor] = {}
 
-    def __call__(self, chosen: HeadSet, pool: HeadSet, pairs: Sequence[int]) -> dict[Head, Measured]:
-        """What adding each head of `pool` to `chosen` would do to the score of each pair; broken pictures are left out."""
+    def __call__(
+        self, chosen: HeadSet, pool: HeadSet, pairs: Sequence[int], price: float = 0.0
+    ) -> dict[Head, Measured]:
+        """What adding each head of `pool` to `chosen` would do to the score of each pair; broken pictures are left out.
+
+        Of a head that `chosen` holds: what that much more of it would do. price: what a unit of distortion is taken off.
+        """
         by_pair: dict[int, dict[str, float]] = {}
         for first in range(0, len(pairs), PAIRS_AT_ONCE):
             some = pairs[first : first + PAIRS_AT_ONCE]
             known = {pair: self._stored(chosen, pair) for pair in some}
             missing = [pair for pair in some if not known[pair]]
             if missing:
-                for pair, values in zip(missing, self._screen(chosen, pool, missing), strict=True):
+                for pair, values in zip(missing, self._screen(chosen, pool, missing, price), strict=True):
                     known[pair] = dict(zip(map(str, pool), values, strict=True))
                     self.study.put(self._name(chosen, pair), known[pair])
             self.progress.screened(len(some), made=bool(missing))
@@ -140,9 +148,9 @@ class Attribution:
     def _name(self, chosen: HeadSet, pair: int) -> str:
         return f"attribution of pair {pair} given {format_heads(chosen, self.grid) or 'nothing'}"
 
-    def _screen(self, chosen: HeadSet, pool: HeadSet, numbers: Sequence[int]) -> list[list[float]]:
+    def _screen(self, chosen: HeadSet, pool: HeadSet, numbers: Sequence[int], price: float) -> list[list[float]]:
         try:
-            return self._attributions(chosen, pool, numbers)
+            return self._attributions(chosen, pool, numbers, price)
         except comfy.model_management.OOM_EXCEPTION as error:
             if self._checkpointed:
                 raise AttributionError(
@@ -154,9 +162,9 @@ class Attribution:
             raise AttributionError(f"The gradient could not be computed ({error}). {INSTEAD}") from error
         self._checkpointed = True
         comfy.model_management.soft_empty_cache()
-        return self._screen(chosen, pool, numbers)
+        return self._screen(chosen, pool, numbers, price)
 
-    def _attributions(self, chosen: HeadSet, pool: HeadSet, numbers: Sequence[int]) -> list[list[float]]:
+    def _attributions(self, chosen: HeadSet, pool: HeadSet, numbers: Sequence[int], price: float) -> list[list[float]]:
         """Each model does its part for all pairs before the next one takes its place on the card."""
         pairs = [self.pairs[number] for number in numbers]
         trajectories = [self._trajectory(chosen, pair) for pair in pairs]
@@ -165,6 +173,11 @@ class Attribution:
             pictures = [self.generator.decode(latent) for latent in latents]
         by_pixels = [self._by_pixels(picture, pair.text) for picture, pair in zip(pictures, pairs, strict=True)]
         ends = [self._by_latent(latent, gradient) for latent, gradient in zip(latents, by_pixels, strict=True)]
+        if not chosen:
+            self._unguided |= {number: latent.cpu() for number, latent in zip(numbers, latents, strict=True)}
+        if price:
+            away = [self._distortion_by_latent(number, latent) for number, latent in zip(numbers, latents, strict=True)]
+            ends = [end - price * one.to(end) for end, one in zip(ends, away, strict=True)]
         return [
             self._walk_back(chosen, pool, pair, states, end)
             for pair, (states, _), end in zip(pairs, trajectories, ends, strict=True)
@@ -206,6 +219,15 @@ class Attribution:
                 raise AttributionError(f"This VAE gives no gradient, or there is no memory for it. {INSTEAD}")
             return _pull(decoded, [start], by_pixels)[0]
 
+    def _distortion_by_latent(self, number: int, latent: Tensor) -> Tensor:
+        """d |x - x_0| / |x_0| / dx, x_0 the unguided latent of the pair; 0 at x_0."""
+        if number not in self._unguided:
+            self._unguided[number] = self._trajectory(HeadSet(), self.pairs[number])[1].cpu()
+        unguided = self._unguided[number].to(latent)
+        away = latent - unguided
+        size = away.norm() * unguided.norm()
+        return away / size if size else away
+
     def _shares(self) -> list[float]:
         """What each scorer's score is multiplied by in the hunt's (scoring/combine.py); 1 for a single scorer."""
         if len(self.parts) == 1:
@@ -220,16 +242,11 @@ class Attribution:
         generator = self.generator
         sampling, group = generator.sampling, generator.sampling.group
         model = generator.model
-        plain = sampling.cfg != 0 and _is_plain(model, group)
-        if group.in_attention and not plain:
-            raise AttributionError(
-                f"In attention, a gradient needs guidance alone: no window, no end scale, no other guidance. {INSTEAD}"
-            )
-        in_conditional = plain and (group.in_attention or not chosen)
+        # In attention the heads are moved as in sampling, with its cap and window.
+        in_conditional = not (group.in_attention or chosen) and sampling.cfg != 0 and _is_plain(model, group)
         there = -group.scale / sampling.cfg if in_conditional else 1.0  # what a strength becomes where it is put
-        own = {head: there * u for head, u in chosen.at(group.strength).items()}
-        free = FreeStrengths(own | dict.fromkeys(pool, 0.0), model.load_device)
-        passes = (1 if in_conditional else 2) + (sampling.cfg != 1)
+        free = FreeStrengths(dict.fromkeys(pool, 0.0) | chosen.at(group.strength), model.load_device)
+        passes = (1 if in_conditional or group.in_attention else 2) + (sampling.cfg != 1)
         self._checkpointed = self._checkpointed or must_checkpoint(model, states[0], passes)
         install = _in_conditional if in_conditional else add_entry
         prepared = install(with_gradients(model, self._checkpointed), Entry(group, free))

@@ -17,14 +17,15 @@ from ...grid import Grid
 from ...heads import HeadSet, format_heads
 from ...hunt import Hunt
 from ...measured import Stopped, mean
+from ...rounds import Scores
 from ...scoring.base import Scorer, score_batch
 from ...scoring.combine import combine, components_of
-from ...strategies import Scores
 from ...study import Row, Study
 from ..generation.generate import Generator
 from ..generation.pictures import from_bytes, png, preview
 from ..generation.prompts import Pair
 from ..progress import Progress, duration
+from .distortion import Distortions
 from .kept import kept_picture
 
 PAIRS_IN_A_CHUNK = 16
@@ -33,7 +34,10 @@ Known = dict[tuple[HeadSet, int], tuple[float, ...]]
 
 
 class Evaluator:
-    """An `evaluate` for the hunt: head sets and pair numbers -> scores. Raises `Stopped` at `max_images` (0: no limit)."""
+    """An `evaluate` for the hunt: head sets and pair numbers -> scores. Raises `Stopped` at `max_images` (0: no limit).
+
+    `distortions`: where the hunt asks for those of the sets that it measures.
+    """
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Evaluator:
         batch_size: int,
         max_images: int,
         progress: Progress,
+        distortions: Distortions | None = None,
     ):
         self.generator = generator
         self.pairs = pairs
@@ -54,6 +59,7 @@ class Evaluator:
         self.batch_size = batch_size
         self.max_images = max_images
         self.progress = progress
+        self.distortions = distortions
         self._chosen = HeadSet()
         self._combined = len(self.parts) > 1
         self._evaluated = study.evaluations()
@@ -61,7 +67,7 @@ class Evaluator:
 
     def on_round(self, hunt: Hunt) -> None:
         """Called by the hunt between rounds: what the next candidates are added to."""
-        self._chosen = hunt.selected
+        self._chosen = hunt.base
         self.progress.round = len(hunt.rounds) + 1
         self.progress.best = None
 
@@ -117,6 +123,9 @@ class Evaluator:
     def _run(self, sets: Sequence[HeadSet], pairs: Sequence[int]) -> Known:
         """Generate, decode and score one chunk, and write it to the study."""
         latents = [self.generator.latents(sets, self.pairs[pair], self.progress.send) for pair in pairs]
+        if self.distortions:
+            for pair, latent in zip(pairs, latents, strict=True):
+                self.distortions.note(sets, pair, latent)
         images = [self.generator.decode(latent) for latent in latents]
         rows = []
         for pair, batch in zip(pairs, images, strict=True):

@@ -16,10 +16,12 @@ from ...grid import Grid, describe
 from ...guidance import Group
 from ...heads import HeadSet, format_heads, parse
 from ...hunt import Hunt, hunt
+from ...plans import planned_evaluations, planned_gradients, planned_passes
 from ...report import dump, report_of
+from ...rounds import Strategy
 from ...scoring.base import Scorer
 from ...scoring.combine import components_of
-from ...strategies import STRATEGIES, Strategy, planned_evaluations, planned_gradients, planned_passes
+from ...strategies import STRATEGIES
 from ...study import Study, open_study
 from ..attribution.attribution import Attribution, check_differentiable
 from ..generation.generate import Generator, Sampling
@@ -28,6 +30,7 @@ from ..generation.prompts import Pair, check_pairs
 from ..models import grid_of
 from ..progress import Progress
 from .checks import check_acts
+from .distortion import Distortions
 from .evaluate import Evaluator
 from .identity import identity_of
 from .studies import study_path
@@ -94,16 +97,21 @@ def search(
         scorers = [{"name": part.name, "unit": part.unit, "weight": weight} for part, weight in parts]
         study.put("about", {"grid": describe(grid), "scorers": scorers})
         size = strategy, len(pool - start), len(pairs), plan.rounds, plan.heads_per_round
-        images, gradients = planned_evaluations(*size, len(start)), planned_gradients(*size)
+        in_attention = sampling.group.in_attention  # there a head may help in either direction
+        images = planned_evaluations(*size, len(start), signs=2 if in_attention else 1)
+        gradients = planned_gradients(*size)
         progress = Progress(node, study.path.stem, images, plan.rounds, gradients)
-        evaluator = Evaluator(generator, pairs, scorer, study, grid, plan.batch_size, plan.max_images, progress)
+        distort = Distortions(generator, pairs, study, grid) if strategy.refines else None
+        evaluator = Evaluator(
+            generator, pairs, scorer, study, grid, plan.batch_size, plan.max_images, progress, distort
+        )
         attribute = Attribution(generator, pairs, scorer, study, grid, progress) if strategy.needs_gradients else None
         planned = {
             "study": study.path.stem,
             "settings": {**asdict(sampling), **asdict(plan)},
             "pairs": identity["pairs"],
             "scorers": identity["scorers"],
-            "passes_planned": planned_passes(*size, len(start), sampling.cfg != 1, sampling.group.in_attention),
+            "passes_planned": planned_passes(*size, len(start), sampling.cfg != 1, in_attention),
         }
 
         def report(so_far: Hunt) -> str:
@@ -126,6 +134,8 @@ def search(
             on_round,
             attribute,
             sampling.group.strength,
+            in_attention,
+            distort,
         )
         pictures = _pictures(result, evaluator)
         text = report(result)
@@ -141,7 +151,7 @@ def _strategy(plan: Plan, scorer: Scorer) -> Strategy:
         raise ValueError(f"strategy is {plan.strategy!r}; it must be one of {', '.join(STRATEGIES)}")
     strategy = STRATEGIES[plan.strategy]
     if strategy.needs_gradients:
-        check_differentiable(scorer)
+        check_differentiable(scorer, plan.strategy)
     return strategy
 
 

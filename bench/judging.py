@@ -1,0 +1,79 @@
+"""What found heads are worth: their gain at a given distortion, on captions that the hunt saw and on others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+from trained import Goal, Trained
+
+CALIBRATING, TRIES = 4, 2
+"""On how many captions, and how often, the strengths are fitted to the distortion."""
+
+
+@dataclass(frozen=True)
+class Worth:
+    """gain: mean score minus unguided at the goal's distortion, error: its standard error over captions. distortion: as met.
+
+    seen: the gain of the same strengths on the hunt's own pairs, at their distortion, over that distortion times the goal's.
+    """
+
+    gain: float
+    error: float
+    distortion: float
+    seen: float
+
+
+class Judge:
+    """Judges sets on the trained model's held-out captions; unguided latents and scores are made once."""
+
+    def __init__(self, trained: Trained):
+        self.trained = trained
+        self._unguided: dict[Any, tuple[Any, float]] = {}
+
+    def worth(self, goal: Goal, method: str, heads: Mapping[Any, float | None], seen: Sequence[Any]) -> Worth:
+        """Of one set. All its strengths are multiplied by one number, until the mean distortion is the goal's.
+
+        A gain is in proportion to the distortion so near to it, and is scaled by the small rest.
+        """
+        from headhunter_pack.headhunter.heads import HeadSet
+
+        strengths = HeadSet(heads).at(1.0)
+        factor, unseen = 1.0, self.trained.unseen
+        for _ in range(TRIES):
+            found = [self._one(goal, method, strengths, factor, pair, False)[0] for pair in unseen[:CALIBRATING]]
+            factor *= goal.distortion / fmean(found)
+        held = [self._one(goal, method, strengths, factor, pair) for pair in unseen]
+        own = [self._one(goal, method, strengths, factor, pair) for pair in seen]
+        distortion = fmean(one for one, _ in held)
+        gains = [gain * goal.distortion / distortion for _, gain in held]
+        on_seen = fmean(gain for _, gain in own) * goal.distortion / fmean(one for one, _ in own)
+        return Worth(fmean(gains), stdev(gains) / len(gains) ** 0.5, distortion, on_seen)
+
+    def _one(
+        self, goal: Goal, method: str, strengths: Mapping[Any, float], factor: float, pair: Any, scored: bool = True
+    ) -> tuple[float, float]:
+        """Distortion and gain of one picture; the gain is 0 where it is not scored."""
+        import torch
+        from headhunter_pack.headhunter.heads import HeadSet
+        from headhunter_pack.headhunter.host.generation.generate import Generator
+
+        trained = self.trained
+        generator = Generator(trained.model, trained.vae, trained.latent(), trained.sampling(goal, method))
+        scorer = trained.scorer(goal)
+
+        def score(latent: Any) -> float:
+            return float(scorer.score(generator.decode(latent), [pair.text]))
+
+        with torch.inference_mode():
+            key = goal.name, pair.text, pair.seed
+            if key not in self._unguided:
+                plain = generator.latents([HeadSet()], pair)
+                self._unguided[key] = plain, score(plain)
+            plain, before = self._unguided[key]
+            moved = HeadSet({head: factor * u for head, u in strengths.items()})
+            latent = generator.latents([moved], pair)
+            distortion = float((latent - plain).norm() / plain.norm())
+            return distortion, score(latent) - before if scored else 0.0
