@@ -16,7 +16,9 @@ from headhunter_pack.headhunter.host.models import grid_of
 from memory import peak_bytes
 from steps import sampling, step_seconds
 from subjects import Subject
-from timing import ratio, side_by_side
+from timing import clock, ratio, side_by_side
+
+IN_ATTENTION = "in attention, every head"
 
 
 def measure(subject: Subject, rounds: int, steps: int, say: Callable[[str], None]) -> dict[str, Any]:
@@ -24,7 +26,8 @@ def measure(subject: Subject, rounds: int, steps: int, say: Callable[[str], None
 
     A row of ours at layer l has also `pass`, the perturbed pass over the conditional pass: the step's ratio minus 1; and
     `goal`, (L - l) / L + 0.03. `layer` is what SoftPAG on every head of a layer adds to that layer, over all layers:
-    ours on all heads against a further pass that nothing perturbs.
+    ours on all heads against a further pass that nothing perturbs. In attention, `pass` is what moving every head of every
+    layer adds to a step.
     """
     model, grid = subject.model, grid_of(subject.model)
     starts = {"0": 0, "L/4": grid.layers // 4, "L/2": grid.layers // 2, "3L/4": 3 * grid.layers // 4}
@@ -37,6 +40,8 @@ def measure(subject: Subject, rounds: int, steps: int, say: Callable[[str], None
             cases[f"SoftPAG from layer {name}, no prefix reuse"] = (baselines.ours(model, heads, reuse=False), 1.0)
     cases |= {
         "SoftPAG on every head": (baselines.ours(model, "*"), 1.0),
+        IN_ATTENTION: (baselines.ours(model, "*", method="in attention"), 1.0),
+        f"{IN_ATTENTION}, limit 2": (baselines.ours(model, "*", method="in attention", limit=2.0), 1.0),
         "core SkipLayerGuidanceDiT, layer L/2": (baselines.skip_layer(model, [middle], doubles(grid)), 1.0),
         "a further pass": (baselines.extra_pass(model), 1.0),
         "attention maps, layer L/2": (baselines.attention_maps(model, Architecture.of(model).key(middle)), 1.0),
@@ -64,9 +69,11 @@ def measure(subject: Subject, rounds: int, steps: int, say: Callable[[str], None
             "peak_bytes": peak_bytes(sampling(subject, patched, cfg, 1)),
         }
         start = next((layer for label, layer in starts.items() if name == f"SoftPAG from layer {label}"), None)
+        added = asdict(ratio([one - other for one, other in zip(times[name], plain, strict=True)], plain))
         if start is not None:
-            passed = ratio([one - other for one, other in zip(times[name], plain, strict=True)], plain)
-            row |= {"layer": start, "pass": asdict(passed), "goal": (grid.layers - start) / grid.layers + 0.03}
+            row |= {"layer": start, "pass": added, "goal": (grid.layers - start) / grid.layers + 0.03}
+        elif name.startswith(IN_ATTENTION):
+            row |= {"pass": added, "goal": 0.03}
         rows.append(row)
         say(f"counted {name}")
     again = [one - other for one, other in zip(times["a further pass"], plain, strict=True)]
@@ -76,6 +83,7 @@ def measure(subject: Subject, rounds: int, steps: int, say: Callable[[str], None
         "grid": [grid.layers, grid.heads],
         "dtype": str(subject.dtype),
         "tokens": subject.tokens,
+        "clock": clock(),
         "matrix_product_per_second": rate,
         "rows": rows,
         "layer": asdict(ratio(every, again)) | {"goal": 1.05},
@@ -86,6 +94,8 @@ def floor_of(name: str) -> str:
     """The case whose operations are the fewest that give this case's result."""
     if name == "attention maps, layer L/2":
         return "SoftPAG from layer L/2"
+    if name.startswith(IN_ATTENTION):
+        return "no guidance"
     return name.removesuffix(", no prefix reuse")
 
 
@@ -102,9 +112,9 @@ def doubles(grid: Grid) -> int:
 def table(part: dict[str, Any]) -> str:
     """For the terminal."""
     lines = [
-        f"{part['model']}, {part['dtype'].removeprefix('torch.')}, {part['tokens']} tokens; "
+        f"{part['model']}, {part['dtype'].removeprefix('torch.')}, {part['tokens']} tokens, {part['clock']}; "
         f"a matrix product runs at {part['matrix_product_per_second'] / 1e9:.0f} GFLOP/s",
-        f"{'':<46}{'step, over no guidance':<26}{'perturbed pass (goal)':<26}{'over floor':>10}{'peak MB':>9}",
+        f"{'':<46}{'step, over no guidance':<26}{'it adds (goal)':<26}{'over floor':>10}{'peak MB':>9}",
     ]
     for row in part["rows"]:
         one = row["ratio"]

@@ -16,7 +16,7 @@ from typing import Any
 import loading
 
 FORMAT = "headhunter-bench/1"
-PARTS = ("guidance", "groups", "hunt", "scaling", "grid", "startup")
+PARTS = ("guidance", "groups", "overhead", "limit", "hunt", "scaling", "grid", "startup")
 STARTED = time.monotonic()
 
 
@@ -116,10 +116,14 @@ def parts_of_their_own(rounds: int, quick: bool) -> dict[str, Callable[[], tuple
     """The parts that bring what they measure: each gives its results and their text."""
     import grid
     import hunt
+    import limit
+    import overhead
     import scaling
     import startup
 
     return {
+        "overhead": lambda: both(overhead.measure(rounds, prefixed("overhead")), overhead.table),
+        "limit": lambda: both(limit.measure(prefixed("limit"), **(limit.QUICK if quick else {})), limit.table),
         "hunt": lambda: both(hunt.measure(**(hunt.QUICK if quick else {})), hunt.text),
         "scaling": lambda: both(scaling.measure(prefixed("scaling")), scaling.table),
         "grid": lambda: both(grid.measure(rounds, prefixed("grid")), grid.table),

@@ -23,19 +23,22 @@ class Ratio:
         return f"{self.median:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
+def clock() -> str:
+    """What `seconds` gives."""
+    return "wall time" if torch.cuda.is_available() else "processor time"
+
+
 def seconds(run: Callable[[], Any]) -> float:
-    """Wall time of one call, the device's work included."""
-    synchronize()
+    """Time of one call: on a GPU wall time, its work included; on a CPU the processor's, which other programs hardly change."""
+    if not torch.cuda.is_available():
+        started = time.process_time()
+        run()
+        return time.process_time() - started
+    torch.cuda.synchronize()
     started = time.perf_counter()
     run()
-    synchronize()
+    torch.cuda.synchronize()
     return time.perf_counter() - started
-
-
-def synchronize() -> None:
-    """Waits for the GPU, where there is one."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 def side_by_side(
