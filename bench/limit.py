@@ -20,11 +20,11 @@ from headhunter_pack.headhunter.host.generation.generate import Generator, Sampl
 from headhunter_pack.headhunter.host.models import grid_of
 from PIL import Image
 
-SHEET = Path(__file__).resolve().parent / "out" / "limit.png"
+OUT = Path(__file__).resolve().parent / "out"
 HEADS = {"warm": "L0H0, L3H1, L3H2", "every head": "*"}  # found by the demo's hunt for warmth; all
 SCALES = (0.3, 1.0, 3.0, 10.0, 30.0)
 LIMITS = (0.0, 4.0, 2.0, 1.5, 1.25, 1.0)
-QUICK: dict[str, Any] = {"scales": (3.0,), "limits": (0.0, 1.0), "captions": 2, "steps": 2}
+QUICK: dict[str, Any] = {"scales": (3.0,), "limits": (0.0, 1.0), "captions": 2, "steps": 2, "name": "limit-quick"}
 SHOWN = 2
 """Captions on the sheet."""
 
@@ -35,6 +35,7 @@ def measure(
     limits: Sequence[float] = LIMITS,
     captions: int = 12,
     steps: int = 12,
+    name: str = "limit",
 ) -> dict[str, Any]:
     """Rows, one for each head set, limit and scale, over the captions: mean and standard error of distortion, warmth over
     unguided and squared error to the real picture (over unguided's), at strength 1; and where the sheet was written.
@@ -71,16 +72,21 @@ def measure(
                         "squared_error": before[1] - fidelity.score(images, texts),
                     }
                     row: dict[str, Any] = {"heads": heads, "limit": limit, "scale": scale}
-                    for name, values in columns.items():
-                        row |= {name: fmean(values.tolist()), f"{name}_se": stdev(values.tolist()) / len(values) ** 0.5}
+                    for column, values in columns.items():
+                        row |= {
+                            column: fmean(values.tolist()),
+                            f"{column}_se": stdev(values.tolist()) / len(values) ** 0.5,
+                        }
                     rows.append(row)
                 say(f"{heads}, limit {limit:g}")
-    sheet(made, pictures[:SHOWN], texts[:SHOWN], scales, limits)
+    drawn = OUT / f"{name}.png"
+    sheet(drawn, made, pictures[:SHOWN], texts[:SHOWN], scales, limits)
     settings = {"captions": captions, "steps": steps, "heads": HEADS, "strength": 1.0}
-    return {"settings": settings, "rows": rows, "sheet": str(SHEET)}
+    return {"settings": settings, "rows": rows, "sheet": str(drawn)}
 
 
 def sheet(
+    file: Path,
     made: dict[tuple[str, float, float], torch.Tensor],
     plain: torch.Tensor,
     texts: Sequence[str],
@@ -108,8 +114,8 @@ def sheet(
         ]
         columns = [["unguided", ""], *([f"w = {scale:g}", "in attention"] for scale in scales)]
         title = ["limit: how many times its own length", "a token's output may become in one head, u = 1"]
-        SHEET.parent.mkdir(exist_ok=True)
-        draw({"path": str(SHEET), "title": title, "columns": columns, "rows": rows})
+        file.parent.mkdir(exist_ok=True)
+        draw({"path": str(file), "title": title, "columns": columns, "rows": rows})
 
 
 def table(part: dict[str, Any]) -> str:

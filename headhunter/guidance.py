@@ -181,7 +181,11 @@ def orthogonal(difference: Tensor, cond: Tensor) -> Tensor:
 APG_CAP = 15 / 256
 """The most that the root mean square of a difference may be: as a norm 15 in SDXL's latents of 4 x 128 x 128."""
 APG_MOMENTUM = -0.5
-"""beta: how much of what came before is added to a difference; below 0, so that what all steps share is damped."""
+"""beta: how much of what came before is added to a difference; below 0, so that what all steps share is damped.
+
+As public implementations set it (stable-diffusion.cpp's pull request 593); diffusers and ComfyUI's APG leave it off unless
+asked. The paper's own table of settings could not be read.
+"""
 
 
 def apg(difference: Tensor, cond: Tensor) -> Tensor:

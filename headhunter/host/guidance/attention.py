@@ -63,23 +63,25 @@ class Steering:
 class Call:
     """One call of the joint attention: its q, k, v [B, L, H, D], its mask [B or 1, H or 1, L or 1, L], and how it was made.
 
-    backend: the host's (or an earlier override's). settings: what it was given besides its tensors.
+    out: what the backend, the host's (or an earlier override's), gave, [B, L, H, D]. settings: what it was given besides its
+    tensors.
     """
 
     q: Tensor
     k: Tensor
     v: Tensor
     mask: Tensor | None
+    out: Tensor
     backend: Callable[..., Tensor]
     settings: Mapping[str, Any]
 
-    def of(self, out: Tensor, part: slice, entry: Entry, heads: Tensor, picture: slice) -> Attention:
-        """What a group changes of it: some heads of the batch rows `part`, whose output is in `out` [B, L, H, D]."""
+    def of(self, part: slice, entry: Entry, heads: Tensor, picture: slice) -> Attention:
+        """What a group changes of it: some heads of the batch rows `part`."""
         mask = self.mask[part] if self.mask is not None and self.mask.shape[0] > 1 else self.mask
         rows = picture if entry.picture_alone else slice(None)
         qkv = self.q[part], self.k[part], self.v[part]
         scale = self.settings.get("scale")  # in place of 1/sqrt(D), where the host says so
-        return Attention.of(out[part], *qkv, heads, rows, self.attend, entry.group.temperature, scale, mask)
+        return Attention.of(self.out[part], *qkv, heads, rows, self.attend, entry.group.temperature, scale, mask)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         """The backend's attention of q [B, L', n, D] over k and v [B, L, n, D]: [B, L', n, D]."""
@@ -131,9 +133,9 @@ class JointCall(ABC):
             return out
         self.calls += 1
         k, v = (_every_head(t, heads) for t in (k, v))
-        # A copy, since an override of another pack may keep what it returned.
-        result = _heads_third(out, heads, skip_output_reshape).clone()
-        self.change(result, Call(q, k, v, _full(mask), backend, settings))
+        before = _heads_third(out, heads, skip_output_reshape)
+        result = before.clone()  # since an override of another pack may keep what it returned
+        self.change(result, Call(q, k, v, _full(mask), before, backend, settings))
         return result.transpose(1, 2) if skip_output_reshape else result.flatten(2)
 
 
@@ -167,7 +169,7 @@ class PerturbedAttention(JointCall):
                 continue
             heads, u = strengths
             part = slice(index * batch, (index + 1) * batch)
-            perturb(result[part], call.of(result, part, entry, heads, self.picture), u, entry.group.perturbation)
+            perturb(result[part], call.of(part, entry, heads, self.picture), u, entry.group.perturbation)
             self.witness.called = True
 
 

@@ -156,7 +156,6 @@ class SteeredAttention(JointCall):
         self.steering = steering
 
     def change(self, result: Tensor, call: Call) -> None:
-        before = result.clone()
         batch = result.shape[0] // len(self.steering.chunks)
         for index, conditional in enumerate(self.steering.chunks):
             if not conditional:
@@ -168,7 +167,7 @@ class SteeredAttention(JointCall):
                 if strengths is None:
                     continue
                 heads, u = strengths
-                attention = call.of(before, part, entry, heads, self.picture)
+                attention = call.of(part, entry, heads, self.picture)
                 steer(result[part], attention, push.factor * u, group.perturbation, group.limit, push.share)
                 self.steering.witness.called = True
 
