@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cProfile
 import pstats
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict
@@ -64,7 +65,7 @@ def functions(subject: subjects.Subject, model: Any) -> list[dict[str, Any]]:
     """Our functions that take the most of a step, the dearest first."""
     run = sampling(subject, model, 1.0, STEPS)
     run()
-    profile = cProfile.Profile()
+    profile = cProfile.Profile(time.process_time)
     profile.runcall(run)
     found: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for (file, _, name), (_, _, own, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
