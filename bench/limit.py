@@ -23,7 +23,7 @@ from PIL import Image
 OUT = Path(__file__).resolve().parent / "out"
 HEADS = {"warm": "L0H0, L3H1, L3H2", "every head": "*"}  # found by the demo's hunt for warmth; all
 SCALES = (0.3, 1.0, 3.0, 10.0, 30.0)
-LIMITS = (0.0, 4.0, 2.0, 1.5, 1.25, 1.0)
+LIMITS = (0.0, 3.0, 2.0, 1.5, 1.0)
 QUICK: dict[str, Any] = {"scales": (3.0,), "limits": (0.0, 1.0), "captions": 2, "steps": 2, "name": "limit-quick"}
 SHOWN = 2
 """Captions on the sheet."""
@@ -33,7 +33,7 @@ def measure(
     say: Callable[[str], None],
     scales: Sequence[float] = SCALES,
     limits: Sequence[float] = LIMITS,
-    captions: int = 12,
+    captions: int = 8,
     steps: int = 12,
     name: str = "limit",
 ) -> dict[str, Any]:

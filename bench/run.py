@@ -39,6 +39,12 @@ def options() -> argparse.Namespace:
         help="only this model; may be given again (default: all; groups: tiny and sd3)",
     )
     parser.add_argument(
+        "--case",
+        action="append",
+        metavar="TEXT",
+        help="guidance, groups: only cases whose name has this text, and no guidance; may be given again",
+    )
+    parser.add_argument(
         "--rounds", type=int, default=5, help="repeats of each case, half as many on large models (default: 5)"
     )
     parser.add_argument(
@@ -96,6 +102,7 @@ def parts_on_models() -> dict[str, ModuleType]:
 def on_models(name: str, part: ModuleType, rounds: int, chosen: argparse.Namespace) -> dict[str, Any]:
     """A part's results by model, each shown as it is there."""
     import subjects
+    import timing
 
     wanted = chosen.model or {"guidance": subjects.NAMES, "groups": subjects.NAMES[:2]}[name]
     results = {}
@@ -106,7 +113,8 @@ def on_models(name: str, part: ModuleType, rounds: int, chosen: argparse.Namespa
         subject = make()
         steps = 2 if chosen.quick or key != "tiny" else 8
         repeats = rounds if key == "tiny" else rounds // 2 + 1
-        results[key] = part.measure(subject, repeats, steps, prefixed(f"{name}, {key}"))
+        cases = timing.chosen(part.cases(subject), chosen.case)
+        results[key] = part.measure(subject, cases, repeats, steps, prefixed(f"{name}, {key}"))
         show(name, part.table(results[key]))
         del subject  # before the next model is made: two may not fit
     return results

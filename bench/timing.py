@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -39,6 +39,18 @@ def seconds(run: Callable[[], Any]) -> float:
     run()
     torch.cuda.synchronize()
     return time.perf_counter() - started
+
+
+def chosen(cases: Mapping[str, Any], texts: Sequence[str] | None) -> dict[str, Any]:
+    """The cases whose names have one of some texts, and no guidance; all without texts. ValueError where a text is in none."""
+    for text in texts or ():
+        if not any(text in name for name in cases):
+            raise ValueError(f"no case has {text!r} in its name; there are: {', '.join(cases)}")
+    return {
+        name: case
+        for name, case in cases.items()
+        if not texts or name == "no guidance" or any(text in name for text in texts)
+    }
 
 
 def side_by_side(
