@@ -116,7 +116,7 @@ def on_models(name: str, part: ModuleType, rounds: int, chosen: argparse.Namespa
         cases = timing.chosen(part.cases(subject), chosen.case)
         results[key] = part.measure(subject, cases, repeats, steps, prefixed(f"{name}, {key}"))
         show(name, part.table(results[key]))
-        del subject  # before the next model is made: two may not fit
+        del subject, cases  # before the next model is made: two may not fit
     return results
 
 
