@@ -11,9 +11,9 @@ from headhunter_pack.headhunter.host.guidance.prefix import REUSE
 from headhunter_pack.nodes import HeadHunterSoftPAG
 
 
-def ours(model: Any, heads: str, reuse: bool = True, scale: float = 3.0) -> Any:
+def ours(model: Any, heads: str, reuse: bool = True, scale: float = 3.0, **settings: Any) -> Any:
     """SoftPAG Guidance, with prefix reuse or without."""
-    guided = HeadHunterSoftPAG.execute(model, heads, scale, 0.5)[0]
+    guided = HeadHunterSoftPAG.execute(model, heads, scale, 0.5, **settings)[0]
     if not reuse:
         guided.model_options.setdefault("transformer_options", {})[REUSE] = False
     return guided

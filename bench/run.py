@@ -16,7 +16,7 @@ from typing import Any
 import loading
 
 FORMAT = "headhunter-bench/1"
-PARTS = ("guidance", "groups", "hunt", "scaling", "grid", "startup")
+PARTS = ("guidance", "groups", "overhead", "limit", "hunt", "scaling", "grid", "startup")
 STARTED = time.monotonic()
 
 
@@ -37,6 +37,12 @@ def options() -> argparse.Namespace:
         action="append",
         choices=("tiny", "sd3", "flux"),
         help="only this model; may be given again (default: all; groups: tiny and sd3)",
+    )
+    parser.add_argument(
+        "--case",
+        action="append",
+        metavar="TEXT",
+        help="guidance, groups: only cases whose name has this text, and no guidance; may be given again",
     )
     parser.add_argument(
         "--rounds", type=int, default=5, help="repeats of each case, half as many on large models (default: 5)"
@@ -99,6 +105,7 @@ def parts_on_models() -> dict[str, ModuleType]:
 def on_models(name: str, part: ModuleType, rounds: int, chosen: argparse.Namespace) -> dict[str, Any]:
     """A part's results by model, each shown as it is there."""
     import subjects
+    import timing
 
     wanted = chosen.model or {"guidance": subjects.NAMES, "groups": subjects.NAMES[:2]}[name]
     results = {}
@@ -109,9 +116,10 @@ def on_models(name: str, part: ModuleType, rounds: int, chosen: argparse.Namespa
         subject = make()
         steps = 2 if chosen.quick or key != "tiny" else 8
         repeats = rounds if key == "tiny" else rounds // 2 + 1
-        results[key] = part.measure(subject, repeats, steps, prefixed(f"{name}, {key}"))
+        cases = timing.chosen(part.cases(subject), chosen.case)
+        results[key] = part.measure(subject, cases, repeats, steps, prefixed(f"{name}, {key}"))
         show(name, part.table(results[key]))
-        del subject  # before the next model is made: two may not fit
+        del subject, cases  # before the next model is made: two may not fit
     return results
 
 
@@ -119,11 +127,16 @@ def parts_of_their_own(rounds: int, chosen: argparse.Namespace) -> dict[str, Cal
     """The parts that bring what they measure: each gives its results and their text."""
     import grid
     import hunt
+    import limit
+    import overhead
     import scaling
     import startup
 
     hunts = (hunt.QUICK if chosen.quick else {}) | ({"cases": hunt.CASES + hunt.MORE} if chosen.every_strategy else {})
+    limits = limit.QUICK if chosen.quick else {}
     return {
+        "overhead": lambda: both(overhead.measure(rounds, prefixed("overhead")), overhead.table),
+        "limit": lambda: both(limit.measure(prefixed("limit"), **limits), limit.table),
         "hunt": lambda: both(hunt.measure(**hunts), hunt.text),
         "scaling": lambda: both(scaling.measure(prefixed("scaling")), scaling.table),
         "grid": lambda: both(grid.measure(rounds, prefixed("grid")), grid.table),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -23,19 +23,34 @@ class Ratio:
         return f"{self.median:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
+def clock() -> str:
+    """What `seconds` gives."""
+    return "wall time" if torch.cuda.is_available() else "processor time"
+
+
 def seconds(run: Callable[[], Any]) -> float:
-    """Wall time of one call, the device's work included."""
-    synchronize()
+    """Time of one call: on a GPU wall time, its work included; on a CPU the processor's, which other programs hardly change."""
+    if not torch.cuda.is_available():
+        started = time.process_time()
+        run()
+        return time.process_time() - started
+    torch.cuda.synchronize()
     started = time.perf_counter()
     run()
-    synchronize()
+    torch.cuda.synchronize()
     return time.perf_counter() - started
 
 
-def synchronize() -> None:
-    """Waits for the GPU, where there is one."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+def chosen(cases: Mapping[str, Any], texts: Sequence[str] | None) -> dict[str, Any]:
+    """The cases whose names have one of some texts, and no guidance; all without texts. ValueError where a text is in none."""
+    for text in texts or ():
+        if not any(text in name for name in cases):
+            raise ValueError(f"no case has {text!r} in its name; there are: {', '.join(cases)}")
+    return {
+        name: case
+        for name, case in cases.items()
+        if not texts or name == "no guidance" or any(text in name for text in texts)
+    }
 
 
 def side_by_side(

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal, get_args
 
 import torch
@@ -126,18 +127,43 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def guide(
-    denoised: Tensor, cond: Tensor, groups: Sequence[Group], differences: Sequence[Tensor], scales: Sequence[float]
-) -> Tensor:
+@dataclass(frozen=True)
+class Part:
+    """What one group adds in a step.
+
+    difference: cond - perturbed, with `Momentum` where the mix is apg. scale: w at this step. mask: where the group acts,
+    0..1, of a shape that spreads over the difference's; None for everywhere.
+    """
+
+    group: Group
+    difference: Tensor
+    scale: float
+    mask: Tensor | None = None
+
+
+def guide(denoised: Tensor, cond: Tensor, parts: Sequence[Part]) -> Tensor:
     """Add each group's w (cond - perturbed) to `denoised`, then rescale once by the largest rescale of the groups.
 
-    One a group: `differences`, which are cond - perturbed, with `Momentum` where the mix is apg; `scales`, w at this step.
+    A mask is multiplied last: inside a mask the guidance is what it would be without one, outside `denoised` stays as it is.
     """
-    result = denoised
-    for group, difference, scale in zip(groups, differences, scales, strict=True):
-        result = result + scale * _MIXED[group.mix](difference, cond)
-    amount = max(group.rescale for group in groups)
-    return rescale(result, cond, amount) if amount else result
+    added = [part.scale * _MIXED[part.group.mix](part.difference, cond) for part in parts]
+    amount = max(part.group.rescale for part in parts)
+    masks = [part.mask for part in parts]
+    whole = _sum(denoised, added)
+    if all(mask is None for mask in masks):
+        return rescale(whole, cond, amount) if amount else whole
+    inside = _sum(denoised, [one if mask is None else mask * one for one, mask in zip(added, masks, strict=True)])
+    if not amount:
+        return inside
+    rescaled = inside * _rescaling(whole, cond, amount)
+    covered = [mask for mask in masks if mask is not None]
+    if len(covered) < len(masks):
+        return rescaled
+    return torch.lerp(inside, rescaled, reduce(torch.maximum, covered))
+
+
+def _sum(first: Tensor, others: Sequence[Tensor]) -> Tensor:
+    return reduce(torch.add, others, first)
 
 
 def add(difference: Tensor, cond: Tensor) -> Tensor:
@@ -155,7 +181,11 @@ def orthogonal(difference: Tensor, cond: Tensor) -> Tensor:
 APG_CAP = 15 / 256
 """The most that the root mean square of a difference may be: as a norm 15 in SDXL's latents of 4 x 128 x 128."""
 APG_MOMENTUM = -0.5
-"""beta: how much of what came before is added to a difference; below 0, so that what all steps share is damped."""
+"""beta: how much of what came before is added to a difference; below 0, so that what all steps share is damped.
+
+As public implementations set it (stable-diffusion.cpp's pull request 593); diffusers and ComfyUI's APG leave it off unless
+asked. The paper's own table of settings could not be read.
+"""
 
 
 def apg(difference: Tensor, cond: Tensor) -> Tensor:
@@ -221,7 +251,11 @@ def rescale(result: Tensor, cond: Tensor, amount: float) -> Tensor:
 
     arXiv 2305.08891, section 3.4; r is `amount`, 0..1.
     """
+    return result * _rescaling(result, cond, amount)
+
+
+def _rescaling(result: Tensor, cond: Tensor, amount: float) -> Tensor:
     dims = tuple(range(1, cond.ndim))
     spread = result.std(dims, keepdim=True)
     factor = torch.where(spread > 0, cond.std(dims, keepdim=True) / spread, 1)
-    return result * (amount * factor + (1 - amount))
+    return amount * factor + (1 - amount)

@@ -222,11 +222,19 @@ def perturb(out: Tensor, attention: Attention, strengths: Tensor, kind: Perturba
     out[:, attention.rows].index_copy_(2, attention.heads, moved)
 
 
-def steer(out: Tensor, attention: Attention, amounts: Tensor, kind: Perturbation, limit: float = 0.0) -> None:
+def steer(
+    out: Tensor,
+    attention: Attention,
+    amounts: Tensor,
+    kind: Perturbation,
+    limit: float = 0.0,
+    share: Tensor | None = None,
+) -> None:
     """Add a (h - h') to `out` [B, L, H, D] in place on an attention's heads and rows, h what they gave there.
 
     `amounts` [B or 1, n]: a, which is w u / c. `limit`: how many times its own length a token's output may become in one
-    head (as NAG caps it, arXiv 2505.21179), 0 for no limit.
+    head (as NAG caps it, arXiv 2505.21179), 0 for no limit. `share` [B or 1, R]: how much of that each row gets, 0..1,
+    None for all of it.
     """
     own = attention.own
     added = _each(amounts, own) * (own - _other(attention, kind))
@@ -234,6 +242,8 @@ def steer(out: Tensor, attention: Attention, amounts: Tensor, kind: Perturbation
         length, moved = own.norm(dim=-1, keepdim=True), own + added
         grown = moved.norm(dim=-1, keepdim=True)
         added = torch.where(grown > limit * length, moved * (limit * length / grown) - own, added)
+    if share is not None:
+        added = added * share[:, :, None, None].to(own.dtype)
     out[:, attention.rows].index_add_(2, attention.heads, added)
 
 

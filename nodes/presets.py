@@ -5,7 +5,7 @@ import logging
 from comfy_api.v0_0_2 import io
 
 from ..headhunter.heads import Head, format_heads, parse
-from ..headhunter.host.guidance.groups import add_group, groups_of
+from ..headhunter.host.guidance.groups import add_group, groups_of, masked_groups
 from ..headhunter.host.models import grid_of
 from ..headhunter.host.progress import tell
 from ..headhunter.host.server.shipped import SHIPPED, shipped_names
@@ -63,7 +63,7 @@ class HeadHunterPreset(io.ComfyNode):
     @classmethod
     def execute(cls, model, preset: str = NONE, preset_json: str = "", amount: float = 1.0) -> io.NodeOutput:
         chosen = _choose(preset, preset_json)
-        grid = grid_of(model)
+        grid, masked = grid_of(model), masked_groups(model)
         warning = chosen.check(grid)
         if warning:
             logging.warning("HeadHunter: %s", warning)
@@ -82,7 +82,12 @@ class HeadHunterPreset(io.ComfyNode):
             logging.warning(
                 'HeadHunter: the preset "%s" leaves the picture unguided by %s.', chosen.name, "; ".join(idle)
             )
-        tell(f"unguided by {'; '.join(idle)}" if idle else "", cls.hidden.unique_id if cls.hidden else None)
+        told = [f"unguided by {'; '.join(idle)}"] if idle else []
+        if masked:
+            told.append(
+                f"the preset acts everywhere: presets hold no mask, and that of the model's {masked} stays its own"
+            )
+        tell(", ".join(told), cls.hidden.unique_id if cls.hidden else None)
         heads = format_heads(every, grid)
         return io.NodeOutput(model, heads, ui=shown(grid, heads=heads))
 
@@ -143,4 +148,9 @@ class HeadHunterSavePreset(io.ComfyNode):
     def execute(cls, model, name: str = "", style: str = "", note: str = "") -> io.NodeOutput:
         preset = preset_of(groups_of(model), grid_of(model), name, style, note)
         path = save_preset(preset)
-        return io.NodeOutput(format_preset(preset), ui={"text": [f"Saved as headhunter/presets/{path.name}"]})
+        told = [f"Saved as headhunter/presets/{path.name}"]
+        masked = masked_groups(model)
+        if masked:
+            told.append(f"Without the mask of {masked}: presets hold none, and the saved heads act everywhere.")
+            logging.warning('HeadHunter: the preset "%s" is saved without the mask of %s.', preset.name, masked)
+        return io.NodeOutput(format_preset(preset), ui={"text": told})

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import logging
 
+import torch
 from comfy_api.v0_0_2 import io
 
 from ..headhunter.guidance import END_SCALE_RANGE, MIXES, Group
 from ..headhunter.heads import HeadTextError, format_heads, parse, parse_items
 from ..headhunter.host.guidance.groups import add_group
+from ..headhunter.host.guidance.mask import Mask
 from ..headhunter.host.models import grid_of
 from ..headhunter.host.progress import tell
 from . import inputs
@@ -112,6 +114,12 @@ class HeadHunterSoftPAG(io.ComfyNode):
                     tooltip="What scale is multiplied by at the end of the window; in between it changes evenly. 1: it stays as it "
                     "is. 0: it fades out.",
                 ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Where this group acts: 1 inside, 0 outside, soft edges in between. Any size; one for all pictures of a batch "
+                    "(and all frames of a video), or one for each picture. Without it the group acts everywhere. Presets hold no mask.",
+                ),
             ],
             outputs=[
                 io.Model.Output(
@@ -147,6 +155,7 @@ class HeadHunterSoftPAG(io.ComfyNode):
         method: str = "extra pass",
         limit: float = 0.0,
         end_scale: float = 1.0,
+        mask: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         grid = grid_of(model)
         chosen = parse(heads, grid)
@@ -164,8 +173,11 @@ class HeadHunterSoftPAG(io.ComfyNode):
             method=method,  # type: ignore[arg-type]
             limit=limit,
         )
-        reason = group.does_nothing(chosen) if enabled else "switched off"
+        area = None if mask is None else Mask.of(mask)
+        empty = "its mask is empty: paint where it shall act, or take the mask off" if area and area.empty else ""
+        reason = (group.does_nothing(chosen) or empty) if enabled else "switched off"
         if reason and enabled:
             logging.warning("HeadHunter: SoftPAG Guidance leaves the picture unguided: %s.", reason)
         tell(f"unguided: {reason}" if reason else "", cls.hidden.unique_id if cls.hidden else None)
-        return io.NodeOutput(add_group(model, group) if enabled else model.clone(), ui=shown(grid, heads=heads))
+        guided = add_group(model, group, mask=area) if enabled else model.clone()
+        return io.NodeOutput(guided, ui=shown(grid, heads=heads))

@@ -8,18 +8,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PARTS = ("guidance", "groups", "overhead", "limit", "hunt", "scaling", "grid")
 
 
 @pytest.fixture(scope="module")
 def result(host, tmp_path_factory):
     """The JSON file of a quick run of the parts that need no server."""
     file = tmp_path_factory.mktemp("bench") / "bench.json"
-    parts = [word for name in ("guidance", "groups", "hunt", "scaling", "grid") for word in ("--part", name)]
+    parts = [word for name in PARTS for word in ("--part", name)]
     command = [str(host.python), str(ROOT / "bench"), "--quick", *parts, "--json", str(file)]
     env = os.environ | {"COMFYUI_PATH": str(host.comfyui)}
     run = subprocess.run(command, env=env, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-4000:]
-    assert all(f"[{name}]" in run.stdout for name in ("guidance", "groups", "hunt", "scaling", "grid"))
+    assert all(f"[{name}]" in run.stdout for name in PARTS)
     return json.loads(file.read_text())
 
 
@@ -35,13 +36,32 @@ def test_guidance(result):
     assert floors == sorted(floors, reverse=True) and floors[0] < 2.1 * rows["no guidance"]["floor_seconds"]
     assert rows["attention maps, layer L/2"]["floor_seconds"] == rows["SoftPAG from layer L/2"]["floor_seconds"]
     assert part["layer"]["goal"] == 1.05
+    # In attention nothing is evaluated twice.
+    steered = rows["in attention, every head"]
+    assert steered["goal"] == 0.03 and steered["floor_seconds"] == rows["no guidance"]["floor_seconds"]
 
 
 def test_groups(result):
     part = result["groups"]["tiny"]
     ways = ("ours {}", "ours {}, one evaluation", "ours {}, no prefix reuse", "core {}")
     assert [row["case"] for row in part["rows"]] == ["no guidance"] + [way.format(n) for n in (1, 2, 4) for way in ways]
-    assert part["blocks"]["1"] == 1.5
+    assert part["blocks"]["1"] == 1.5 and part["goal"] == 2.35
+
+
+def test_overhead(result):
+    rows = {row["case"]: row for row in result["overhead"]["rows"]}
+    assert not rows["no guidance"]["functions"] and rows["SoftPAG on one head of layer L/2"]["passes"] == 1.5
+    named = {one["function"] for one in rows["in attention, every head"]["functions"]}
+    assert "perturbation.steer" in named and not any(name.startswith("samplers.") for name in named)
+
+
+def test_limit(result):
+    part = result["limit"]
+    free, tight = (
+        next(row for row in part["rows"] if row["heads"] == "every head" and row["limit"] == limit) for limit in (0, 1)
+    )
+    assert 0 < tight["distortion"] < free["distortion"]
+    assert Path(part["sheet"]).read_bytes()[:4] == b"\x89PNG"
 
 
 def test_hunt(result):

@@ -7,6 +7,7 @@ from headhunter_pack.headhunter.guidance import (
     APG_MOMENTUM,
     Group,
     Momentum,
+    Part,
     apg,
     frequency,
     guide,
@@ -22,7 +23,7 @@ def tensors(count: int, batch: int = 3):
 
 def test_add_is_the_sum():
     denoised, cond, a, b = tensors(4)
-    result = guide(denoised, cond, [Group("L1", scale=3.0), Group("L2", scale=-1.5)], [a, b], [3.0, -1.5])
+    result = guide(denoised, cond, [Part(Group("L1"), a, 3.0), Part(Group("L2"), b, -1.5)])
     assert torch.allclose(result, denoised + 3 * a - 1.5 * b)
 
 
@@ -38,8 +39,7 @@ def test_orthogonal_takes_out_the_parallel_part_per_sample():
 
 def test_rescale_is_per_sample_and_once_by_the_largest():
     denoised, cond, a, b = tensors(4)
-    groups = [Group("L1", scale=5.0, rescale=0.3), Group("L2", scale=5.0, rescale=0.8)]
-    result = guide(denoised, cond, groups, [a, b], [5.0, 5.0])
+    result = guide(denoised, cond, [Part(Group("L1", rescale=0.3), a, 5.0), Part(Group("L2", rescale=0.8), b, 5.0)])
     plain = denoised + 5 * a + 5 * b
     for row in range(3):
         assert torch.allclose(result[row], plain[row] * (0.8 * cond[row].std() / plain[row].std() + 0.2))

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ...guidance import Group
 from ...heads import HeadSet
-from ..guidance.groups import add_group
+from ..guidance.groups import add_group, entries_of
 from .first_step import FirstSteps
 from .prompts import Pair
 
@@ -65,6 +65,9 @@ class Generator:
         self._latent = comfy.sample.fix_empty_latent_channels(model, latent["samples"][:1])
         mask = latent.get("noise_mask")
         self._mask = None if mask is None else mask[:1]
+        for entry in entries_of(model):
+            if entry.mask:
+                entry.mask.check(1)
         if sampling.denoise < 1 and not torch.count_nonzero(self._latent):
             raise ValueError(
                 "denoise is below 1, but the latent is empty: connect an encoded picture, or set denoise to 1"

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...guidance import Group
 from ...perturbation import Attention, perturb
+from .mask import Mask
 from .strengths import LayerStrengths
 
 
@@ -23,47 +24,64 @@ class Witness:
 
 @dataclass(frozen=True)
 class Entry:
-    """A group with the strengths of its heads: in an extra pass, one prediction of an evaluation."""
+    """A group with the strengths of its heads: in an extra pass, one prediction of an evaluation. mask: where it acts."""
 
     group: Group
     strengths: LayerStrengths
+    mask: Mask | None = None
+
+    @property
+    def picture_alone(self) -> bool:
+        """Whether the picture's rows alone are changed; a mask in attention says nothing of others."""
+        return self.group.picture_alone or (self.mask is not None and self.group.in_attention)
+
+
+@dataclass(frozen=True)
+class Push:
+    """How a group moves its heads in one forward. factor: w / c. share [N, R]: how much of it each row of the picture gets."""
+
+    entry: Entry
+    factor: float
+    share: Tensor | None
 
 
 @dataclass(frozen=True)
 class Steering:
-    """What moves heads in one forward: the groups with their w / c, and which chunks of the batch are conditional."""
+    """What moves heads in one forward, and which chunks of the batch are conditional."""
 
-    entries: Sequence[tuple[Entry, float]]
+    pushes: Sequence[Push]
     chunks: Sequence[bool]
     witness: Witness
 
     @property
     def layers(self) -> list[int]:
         """Those with a head that is moved."""
-        return sorted({layer for entry, _ in self.entries for layer in entry.strengths.layers})
+        return sorted({layer for push in self.pushes for layer in push.entry.strengths.layers})
 
 
 @dataclass(frozen=True)
 class Call:
     """One call of the joint attention: its q, k, v [B, L, H, D], its mask [B or 1, H or 1, L or 1, L], and how it was made.
 
-    backend: the host's (or an earlier override's). settings: what it was given besides its tensors.
+    out: what the backend, the host's (or an earlier override's), gave, [B, L, H, D]. settings: what it was given besides its
+    tensors.
     """
 
     q: Tensor
     k: Tensor
     v: Tensor
     mask: Tensor | None
+    out: Tensor
     backend: Callable[..., Tensor]
     settings: Mapping[str, Any]
 
-    def of(self, out: Tensor, part: slice, group: Group, heads: Tensor, picture: slice) -> Attention:
-        """What a group changes of it: some heads of the batch rows `part`, whose output is in `out` [B, L, H, D]."""
+    def of(self, part: slice, entry: Entry, heads: Tensor, picture: slice) -> Attention:
+        """What a group changes of it: some heads of the batch rows `part`."""
         mask = self.mask[part] if self.mask is not None and self.mask.shape[0] > 1 else self.mask
-        rows = picture if group.picture_alone else slice(None)
+        rows = picture if entry.picture_alone else slice(None)
         qkv = self.q[part], self.k[part], self.v[part]
         scale = self.settings.get("scale")  # in place of 1/sqrt(D), where the host says so
-        return Attention.of(out[part], *qkv, heads, rows, self.attend, group.temperature, scale, mask)
+        return Attention.of(self.out[part], *qkv, heads, rows, self.attend, entry.group.temperature, scale, mask)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         """The backend's attention of q [B, L', n, D] over k and v [B, L, n, D]: [B, L', n, D]."""
@@ -115,9 +133,9 @@ class JointCall(ABC):
             return out
         self.calls += 1
         k, v = (_every_head(t, heads) for t in (k, v))
-        # A copy, since an override of another pack may keep what it returned.
-        result = _heads_third(out, heads, skip_output_reshape).clone()
-        self.change(result, Call(q, k, v, _full(mask), backend, settings))
+        before = _heads_third(out, heads, skip_output_reshape)
+        result = before.clone()  # since an override of another pack may keep what it returned
+        self.change(result, Call(q, k, v, _full(mask), before, backend, settings))
         return result.transpose(1, 2) if skip_output_reshape else result.flatten(2)
 
 
@@ -151,7 +169,7 @@ class PerturbedAttention(JointCall):
                 continue
             heads, u = strengths
             part = slice(index * batch, (index + 1) * batch)
-            perturb(result[part], call.of(result, part, entry.group, heads, self.picture), u, entry.group.perturbation)
+            perturb(result[part], call.of(part, entry, heads, self.picture), u, entry.group.perturbation)
             self.witness.called = True
 
 

@@ -34,6 +34,7 @@ class Effect:
         self.idle = False
         """A group acted while the positive conditioning was limited to other steps."""
         self._steps: list[float] = []
+        self._latent: Sequence[int] = ()
         self._to_sigma: Callable[[float], float] | None = None
         self._difference: Tensor | None = None
         self._change: Tensor | None = None
@@ -41,9 +42,12 @@ class Effect:
         self._guided: tuple[Tensor, Tensor] | None = None
         self._left: Tensor | None = None
 
-    def begun(self, active: Sequence[Entry], sigma: Tensor, to_sigma: Callable[[float], float]) -> None:
-        """A step begins in which the groups `active` act."""
+    def begun(
+        self, active: Sequence[Entry], latent: Sequence[int], sigma: Tensor, to_sigma: Callable[[float], float]
+    ) -> None:
+        """A step begins in which the groups `active` act, on a latent of this shape."""
         self.acted.update(active)
+        self._latent = latent
         if any(entry.group.windowed for entry in self.live):
             self._steps.append(float(sigma.max()))
             self._to_sigma = to_sigma
@@ -73,6 +77,12 @@ class Effect:
         waiting = [entry for entry in self.live if entry not in self.acted]
         if waiting:
             return self._outside(waiting)
+        if any(entry.mask is not None and entry.mask.lost(self._latent) for entry in self.acted):
+            height, width = self._latent[-2:]
+            return (
+                f"nothing is left of a group's mask at the latent's size, {width} x {height}, so this group did not act: paint a "
+                "larger area."
+            )
         if self._difference is None:
             steers = any(entry.group.in_attention for entry in self.acted)
             lost = steers and not self.witness.called

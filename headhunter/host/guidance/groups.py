@@ -14,7 +14,7 @@ from comfy.model_patcher import ModelPatcher, create_model_options_clone
 from comfy.patcher_extension import CallbacksMP, WrappersMP, add_wrapper_with_key
 from torch import Tensor
 
-from ...guidance import Group, guide
+from ...guidance import Group, Part, guide
 from ...heads import Head, parse
 from .attention import Entry, JointCall
 from .blocks import Architecture, Options, replacements
@@ -22,6 +22,7 @@ from .evaluation import Evaluation
 from .forward import KEY as FORWARD
 from .forward import Forward, same_backend, with_override
 from .hooks import Probe, Recorder
+from .mask import Mask
 from .run import RUN, Run, may_skip_passes
 from .steering import steered_by_index
 from .strengths import LayerStrengths
@@ -35,10 +36,10 @@ POST_CFG = "sampler_post_cfg_function"
 class HeadGuidance:
     """The groups on a model. As a post-CFG function it adds their guidance to the prediction (equation 5)."""
 
-    def __init__(self, groups: Sequence[Group], architecture: Architecture, entries: Sequence[Entry]):
-        self.groups = tuple(groups)
+    def __init__(self, architecture: Architecture, entries: Sequence[Entry]):
         self.architecture = architecture
-        self.live = tuple(entry for entry in entries if entry.group.scale != 0 and entry.strengths.layers)
+        self.entries = tuple(entries)
+        self.live = tuple(entry for entry in entries if _can_act(entry))
 
     def __call__(self, args: dict[str, Any]) -> Tensor:
         """Post-CFG function of the host; all predictions in `args` are x0 [B, C, H, W]."""
@@ -55,7 +56,11 @@ class HeadGuidance:
             return args["denoised"]
         cond, differences = run.differences(args, active)
         differences, scales = run.course.at(args["model"], args["sigma"], active, differences)
-        result = guide(args["denoised"], cond, [entry.group for entry in active], differences, scales)
+        parts = [
+            Part(entry.group, difference, scale, entry.mask.over(difference) if entry.mask else None)
+            for entry, difference, scale in zip(active, differences, scales, strict=True)
+        ]
+        result = guide(args["denoised"], cond, parts)
         run.effect.mixed(args["denoised"], result)
         return result
 
@@ -64,16 +69,25 @@ class HeadGuidance:
         return Run(self.live, self.architecture, guider)
 
 
+def _can_act(entry: Entry) -> bool:
+    """Whether a group costs anything: its scale, strengths and mask are not 0 everywhere."""
+    return entry.group.scale != 0 and bool(entry.strengths.layers) and not (entry.mask and entry.mask.empty)
+
+
 def add_group(
-    model: ModelPatcher, group: Group, rows: Sequence[Mapping[Head, float | None]] | None = None
+    model: ModelPatcher,
+    group: Group,
+    rows: Sequence[Mapping[Head, float | None]] | None = None,
+    mask: Mask | None = None,
 ) -> ModelPatcher:
     """A clone of `model` with one more group of guidance; `model` is not changed.
 
-    `rows`: head sets of each batch row in place of `group.heads`. HeadTextError and UnsupportedModel as they say.
+    `rows`: head sets of each batch row in place of `group.heads`. `mask`: where the group acts. HeadTextError and
+    UnsupportedModel as they say.
     """
     architecture = Architecture.of(model)
     heads = [parse(group.heads, architecture.grid)] if rows is None else rows
-    return add_entry(model, Entry(group, LayerStrengths([group.strengths(row) for row in heads])))
+    return add_entry(model, Entry(group, LayerStrengths([group.strengths(row) for row in heads]), mask))
 
 
 def add_entry(model: ModelPatcher, entry: Entry) -> ModelPatcher:
@@ -82,10 +96,10 @@ def add_entry(model: ModelPatcher, entry: Entry) -> ModelPatcher:
     functions = list(patched.model_options.get(POST_CFG, []))
     earlier = guidance_of(patched.model_options)
     if earlier:
-        guidance = HeadGuidance((*earlier.groups, entry.group), earlier.architecture, (*earlier.live, entry))
+        guidance = HeadGuidance(earlier.architecture, (*earlier.entries, entry))
         functions[functions.index(earlier)] = guidance
     else:
-        functions.append(HeadGuidance((entry.group,), Architecture.of(model), (entry,)))
+        functions.append(HeadGuidance(Architecture.of(model), (entry,)))
         patched.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, _outer_sample)
         patched.add_callback_with_key(CallbacksMP.ON_CLONE, KEY, _watch_merges)
     options: Options = patched.model_options
@@ -115,10 +129,21 @@ def guidance_of(model_options: Options) -> HeadGuidance | None:
     return next((f for f in model_options.get(POST_CFG, []) if isinstance(f, HeadGuidance)), None)
 
 
-def groups_of(model: ModelPatcher) -> tuple[Group, ...]:
-    """The groups that SoftPAG nodes have put on a model, in their order."""
+def entries_of(model: ModelPatcher) -> tuple[Entry, ...]:
+    """The groups that SoftPAG nodes have put on a model, in their order, with their heads' strengths and masks."""
     guidance = guidance_of(model.model_options)
-    return guidance.groups if guidance else ()
+    return guidance.entries if guidance else ()
+
+
+def groups_of(model: ModelPatcher) -> tuple[Group, ...]:
+    """The same without strengths and masks: what a preset can hold."""
+    return tuple(entry.group for entry in entries_of(model))
+
+
+def masked_groups(model: ModelPatcher) -> str:
+    """Which of a model's groups have a mask, such as "group 1, 3"; "" for none."""
+    numbers = [str(number) for number, entry in enumerate(entries_of(model), start=1) if entry.mask]
+    return f"group {', '.join(numbers)}" if numbers else ""
 
 
 def _outer_sample(executor: Any, *args: Any, **kwargs: Any) -> Tensor:
@@ -167,7 +192,8 @@ def _record_prefixes(guidance: HeadGuidance, run: Run, model_options: Options) -
 
 def _predict_noise(run: Run, executor: Any, x: Tensor, timestep: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """PREDICT_NOISE wrapper: a step begins, and ends with what the sampler gets."""
-    run.begin_step(executor.class_obj.inner_model, timestep, args[0] if args else kwargs.get("model_options") or {})
+    options = args[0] if args else kwargs.get("model_options") or {}
+    run.begin_step(executor.class_obj.inner_model, x, timestep, options)
     prediction = executor(x, timestep, *args, **kwargs)
     run.effect.came_out(prediction)
     return prediction
@@ -185,7 +211,9 @@ def _record(run: Run, *args: Any, **kwargs: Any) -> Tensor:
         return evaluation.run(options)
     recordings = {} if evaluation.control is not None else run.recordings(options)
     options = same_backend(options)
-    forward = Forward(run.architecture, recordings=recordings, steering=run.steered.of(options))
+    patch = run.architecture.family.patch(evaluation.network)
+    steering = run.steered.of(options, evaluation.x, patch)
+    forward = Forward(run.architecture, recordings=recordings, steering=steering)
     options[FORWARD] = forward
     joints: Mapping[int, JointCall] = {}
     if forward.steering is not None:

@@ -62,7 +62,7 @@ def _replace_blocks(
         for layer in range(layers[0]):
             key = architecture.key(layer)
             replaced[key] = Skipped(replaced.get(key))
-    if len(architecture.grid.segments) > 1 and any(entry and entry.group.picture_alone for entry in entries):
+    if len(architecture.grid.segments) > 1 and any(entry and entry.picture_alone for entry in entries):
         key = architecture.key(0)
         replaced[key] = TextRecorder(replaced.get(key))
     carry_out(architecture, transformer_options)

@@ -68,13 +68,16 @@ class Run:
         """Whether a group acts in the step that has begun."""
         return bool(self._active or self.steered.active)
 
-    def begin_step(self, model: Any, sigma: Tensor, model_options: Options) -> None:
+    def begin_step(self, model: Any, x: Tensor, sigma: Tensor, model_options: Options) -> None:
         """Decide which groups act in this step, and from which layers on their passes may run (prefix reuse)."""
         self.end_step()
+        for entry in self.effect.live:
+            if entry.mask:
+                entry.mask.check(x.shape[0])
         self._active = self.active(model, sigma)
         steered = _acting(self.steered.live, model, sigma)
-        self.steered.begin(steered, scales_at(model, sigma, [entry.group for entry in steered]))
-        self.effect.begun([*self._active, *steered], sigma, model.model_sampling.percent_to_sigma)
+        self.steered.begin(steered, scales_at(model, sigma, [entry.group for entry in steered]), x.shape)
+        self.effect.begun([*self._active, *steered], x.shape, sigma, model.model_sampling.percent_to_sigma)
         self.starts = reusable(model_options, self.architecture, [entry.strengths.first for entry in self._active])
 
     def recordings(self, transformer_options: Options) -> dict[int, Recording]:

@@ -21,12 +21,14 @@ from .attention import (
     IndexedAttention,
     JointCall,
     PerturbedAttention,
+    Push,
     Steering,
     Witness,
 )
 from .blocks import Architecture, Args, BlockHook, Options, replacements
 from .forward import check_calls, forward_of, joint_sequence, with_override
 from .hooks import TextRecorder
+from .mask import Mask
 
 
 class Steered:
@@ -41,12 +43,14 @@ class Steered:
         self.guider = guider
         self.positives: set[UUID] = set()
         self.active: list[tuple[Entry, float]] = []
+        self.latent: Sequence[int] = ()
 
-    def begin(self, active: Sequence[Entry], scales: Sequence[float]) -> None:
-        """A step begins in which these groups act.
+    def begin(self, active: Sequence[Entry], scales: Sequence[float], latent: Sequence[int]) -> None:
+        """A step begins in which these groups act, on a latent of this shape.
 
         RuntimeError where the guider has no positive conditioning, ValueError where its prediction has no share in the result.
         """
+        self.latent = latent
         self.positives = {cond["uuid"] for cond in getattr(self.guider, "conds", {}).get("positive", ())}
         if not active:
             self.active = []
@@ -63,10 +67,28 @@ class Steered:
             )
         self.active = [(entry, scale / cfg) for entry, scale in zip(active, scales, strict=True)]
 
-    def of(self, options: Options) -> Steering | None:
-        """What moves heads in a forward with these transformer options; None where nothing does."""
+    def of(self, options: Options, x: Tensor, patch: Sequence[int]) -> Steering | None:
+        """What moves heads in a forward of latents `x` in tokens of `patch`; None where nothing does.
+
+        ValueError where a group has a mask and `x` is a part of the picture.
+        """
         chunks = [uuid in self.positives for uuid in options.get("uuids", ())]
-        return Steering(self.active, chunks, self.witness) if self.active and any(chunks) else None
+        if not self.active or not any(chunks):
+            return None
+        rows = x.shape[0] // len(chunks)
+        pushes = [Push(entry, factor, self._share(entry.mask, x, rows, patch)) for entry, factor in self.active]
+        return Steering(pushes, chunks, self.witness)
+
+    def _share(self, mask: Mask | None, x: Tensor, rows: int, patch: Sequence[int]) -> Tensor | None:
+        """How much of a group's change each row of the picture gets: [N, R]; None for all of it."""
+        if mask is None:
+            return None
+        if x.shape[-2:] != self.latent[-2:] or (mask.count > 1 and rows != self.latent[0]):
+            raise ValueError(
+                "HeadHunter: a mask in attention needs the whole picture in one pass, and here the host evaluates a part of it (the "
+                "conditioning has an area, or the model context windows): use the method extra pass, or take the mask off."
+            )
+        return mask.rows(x, patch)
 
     def hook(self, architecture: Architecture, transformer_options: Options) -> None:
         """Hook the blocks of all layers that may be steered in this sampling."""
@@ -76,7 +98,7 @@ class Steered:
         for layer in {layer for entry in self.live for layer in entry.strengths.layers}:
             key = architecture.key(layer)
             replaced[key] = SteeredBlock(replaced.get(key), layer)
-        if len(architecture.grid.segments) > 1 and any(entry.group.picture_alone for entry in self.live):
+        if len(architecture.grid.segments) > 1 and any(entry.picture_alone for entry in self.live):
             key = architecture.key(0)
             replaced[key] = TextRecorder(replaced.get(key))
 
@@ -134,19 +156,19 @@ class SteeredAttention(JointCall):
         self.steering = steering
 
     def change(self, result: Tensor, call: Call) -> None:
-        before = result.clone()
         batch = result.shape[0] // len(self.steering.chunks)
         for index, conditional in enumerate(self.steering.chunks):
             if not conditional:
                 continue
             part = slice(index * batch, (index + 1) * batch)
-            for entry, factor in self.steering.entries:
+            for push in self.steering.pushes:
+                entry, group = push.entry, push.entry.group
                 strengths = entry.strengths.of(self.layer, result.device)
                 if strengths is None:
                     continue
                 heads, u = strengths
-                attention = call.of(before, part, entry.group, heads, self.picture)
-                steer(result[part], attention, factor * u, entry.group.perturbation, entry.group.limit)
+                attention = call.of(part, entry, heads, self.picture)
+                steer(result[part], attention, push.factor * u, group.perturbation, group.limit, push.share)
                 self.steering.witness.called = True
 
 

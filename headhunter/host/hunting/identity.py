@@ -20,7 +20,8 @@ from ...scoring.base import Scorer, fingerprint
 from ...scoring.combine import components_of
 from ..generation.generate import Sampling
 from ..generation.prompts import Pair
-from ..guidance.groups import POST_CFG, groups_of
+from ..guidance.attention import Entry
+from ..guidance.groups import POST_CFG, entries_of
 
 READING = 2
 """Of weights; raised when other bytes of them are looked at, so that a study says that it is older, not that its model is another."""
@@ -68,11 +69,15 @@ def model_key(model: ModelPatcher) -> str:
     parts = {
         "weights": fingerprint(_plain(weights)),
         "patches": {name: _describe(patches) for name, patches in sorted(model.patches.items())},
-        "groups": [repr(group) for group in groups_of(model)],
+        "groups": [_group_key(entry) for entry in entries_of(model)],
         "sampling": [type(sampling).__mro__[0].__name__, [float(sampling.percent_to_sigma(p / 10)) for p in range(11)]],
         "hooks": _hooks(model),
     }
     return _digest(parts)
+
+
+def _group_key(entry: Entry) -> str | list[str]:
+    return [repr(entry.group), fingerprint({"": entry.mask.pictures})] if entry.mask else repr(entry.group)
 
 
 def tensors_key(tensors: Mapping[str, Tensor]) -> str:
