@@ -33,4 +33,4 @@ def run(server: Server, out: Path, quick: bool) -> dict[str, Any]:
 def report(comparison: dict[str, Any]) -> str:
     """The table with a line above it, for the terminal."""
     prompts = len(comparison["pairs"])
-    return f"Heads of a hunt for warmth, and others, on {prompts} captions that it did not see:\n{comparison['table']}"
+    return f"Heads of a hunt for warmth, and others, on {prompts} warm captions that it did not see:\n{comparison['table']}"
