@@ -32,6 +32,8 @@ MIXES: tuple[Mix, ...] = get_args(Mix)
 SCALE_RANGE = (-20.0, 100.0)
 END_SCALE_RANGE = (0.0, 10.0)
 LIMIT_RANGE = (0.0, 100.0)
+LIMIT = 2.0
+"""What nodes have for it: by `python bench --part limit` it changes little up to w u / c = 1, and keeps pictures together at 30."""
 TEMPERATURE_RANGE = (0.01, 100.0)
 
 

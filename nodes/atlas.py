@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from comfy_api.v0_0_2 import io
 
+from ..headhunter.guidance import LIMIT
 from ..headhunter.host.generation.generate import Sampling
 from ..headhunter.host.hunting.atlas import make_atlas
 from ..headhunter.host.hunting.search import group_for
@@ -87,9 +88,15 @@ class HeadHunterAtlas(io.ComfyNode):
         difference: bool = False,
         study: str = "",
         method: str = "extra pass",
-        limit: float = 0.0,
+        limit: float = LIMIT,
     ) -> io.NodeOutput:
-        sampling = Sampling(group_for(scale, strength, method=method, limit=limit), cfg, steps, sampler_name, scheduler)
+        sampling = Sampling(
+            group_for(scale, strength, method=method, limit=inputs.limit_of(method, limit)),
+            cfg,
+            steps,
+            sampler_name,
+            scheduler,
+        )
         node = cls.hidden.unique_id if cls.hidden else None
         atlas = make_atlas(
             model, vae, prompts, latent_image, sampling, heads, group_by, batch_size, difference, study, node

@@ -9,7 +9,7 @@ import comfy.samplers
 from comfy_api.v0_0_2 import io
 
 from ..headhunter.families import supported
-from ..headhunter.guidance import LIMIT_RANGE, METHODS, SCALE_RANGE, TEMPERATURE_RANGE, TOKENS
+from ..headhunter.guidance import LIMIT, LIMIT_RANGE, METHODS, SCALE_RANGE, TEMPERATURE_RANGE, TOKENS
 from ..headhunter.perturbation import PERTURBATIONS
 
 SUPPORTED = supported()
@@ -87,4 +87,9 @@ def method(tooltip: str = AS_IN_SOFT_PAG) -> io.Combo.Input:
 
 def limit(tooltip: str = AS_IN_SOFT_PAG) -> io.Float.Input:
     low, high = LIMIT_RANGE
-    return io.Float.Input("limit", default=0.0, min=low, max=high, step=0.05, optional=True, tooltip=tooltip)
+    return io.Float.Input("limit", default=LIMIT, min=low, max=high, step=0.05, optional=True, tooltip=tooltip)
+
+
+def limit_of(method: str, value: float) -> float:
+    """A limit belongs to the method in attention: a group of an extra pass has none, whatever the widget holds."""
+    return value if method == "in attention" else 0.0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from comfy_api.v0_0_2 import io
 
+from ..headhunter.guidance import LIMIT
 from ..headhunter.host.generation.generate import Sampling
 from ..headhunter.host.hunting.search import Plan, group_for, search
 from ..headhunter.host.models import grid_of
@@ -146,7 +147,7 @@ class HeadHunterSearch(io.ComfyNode):
         temperature: float = 2.0,
         max_images: int = 0,
         method: str = "extra pass",
-        limit: float = 0.0,
+        limit: float = LIMIT,
     ) -> io.NodeOutput:
         group = group_for(
             scale,
@@ -155,7 +156,7 @@ class HeadHunterSearch(io.ComfyNode):
             perturbation=perturbation,
             temperature=temperature,
             method=method,
-            limit=limit,
+            limit=inputs.limit_of(method, limit),
         )
         sampling = Sampling(group, cfg, steps, sampler_name, scheduler, denoise)
         plan = Plan(rounds, heads_per_round, pool, start_from, strategy, batch_size, max_images)

@@ -5,7 +5,7 @@ import logging
 import torch
 from comfy_api.v0_0_2 import io
 
-from ..headhunter.guidance import END_SCALE_RANGE, MIXES, Group
+from ..headhunter.guidance import END_SCALE_RANGE, LIMIT, MIXES, Group
 from ..headhunter.heads import HeadTextError, format_heads, parse, parse_items
 from ..headhunter.host.guidance.groups import add_group
 from ..headhunter.host.guidance.mask import Mask
@@ -101,8 +101,8 @@ class HeadHunterSoftPAG(io.ComfyNode):
                     "and no mix but add."
                 ),
                 inputs.limit(
-                    "In attention alone: how many times its own length a token's output may become in one head. 0: no limit; lower "
-                    "values tame high scales."
+                    "In attention alone: how many times its own length a token's output may become in one head. 2 changes little at "
+                    "low scales and keeps high ones usable; lower tames more, 0 is no limit."
                 ),
                 io.Float.Input(
                     "end_scale",
@@ -153,7 +153,7 @@ class HeadHunterSoftPAG(io.ComfyNode):
         mix: str = "add",
         enabled: bool = True,
         method: str = "extra pass",
-        limit: float = 0.0,
+        limit: float = LIMIT,
         end_scale: float = 1.0,
         mask: torch.Tensor | None = None,
     ) -> io.NodeOutput:
@@ -171,7 +171,7 @@ class HeadHunterSoftPAG(io.ComfyNode):
             mix=mix,  # type: ignore[arg-type]
             end_scale=end_scale,
             method=method,  # type: ignore[arg-type]
-            limit=limit,
+            limit=inputs.limit_of(method, limit),
         )
         area = None if mask is None else Mask.of(mask)
         empty = "its mask is empty: paint where it shall act, or take the mask off" if area and area.empty else ""

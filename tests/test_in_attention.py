@@ -10,11 +10,11 @@ from comfy_extras.nodes_custom_sampler import CFGGuider, DualCFGGuider
 from comfy_extras.nodes_perpneg import PerpNegGuider
 from guiding import close, counted, custom, soft_pag
 from headhunter_pack.headhunter.families.sd3 import FAMILY
-from headhunter_pack.headhunter.guidance import Group
+from headhunter_pack.headhunter.guidance import LIMIT, Group
 from headhunter_pack.headhunter.heads import Head, HeadSet, format_heads
 from headhunter_pack.headhunter.host.generation.generate import Generator, Sampling
 from headhunter_pack.headhunter.host.generation.prompts import Pair
-from headhunter_pack.headhunter.host.guidance.groups import add_group
+from headhunter_pack.headhunter.host.guidance.groups import add_group, groups_of
 from headhunter_pack.nodes import HeadHunterGuider
 
 SD3_GRID = FAMILY.grid_of_size((4,), 4)
@@ -162,6 +162,12 @@ def test_a_limit_tames_a_high_scale(sd3):
     assert tight < wide < free
 
 
+def test_the_limit_belongs_to_in_attention(sd3):
+    """A group of an extra pass has none, whatever the widget holds: studies and presets of such groups stay what they are."""
+    groups = groups_of(soft_pag(soft_pag(sd3.model()), **STEERED))
+    assert [group.limit for group in groups] == [0.0, LIMIT]
+
+
 def test_a_candidate_of_a_hunt_is_what_ksampler_gives(sd3):
     """No candidate shares another's conditional pass."""
     group = Group("", 3.0, 0.8, method="in attention")
@@ -171,7 +177,7 @@ def test_a_candidate_of_a_hunt_is_what_ksampler_gives(sd3):
     with torch.inference_mode():
         together = generator.latents(sets, pair)
     for heads, latent in zip(sets, together, strict=True):
-        model = soft_pag(sd3.model(), format_heads(heads, SD3_GRID), 3.0, 0.8, **STEERED)
+        model = soft_pag(sd3.model(), format_heads(heads, SD3_GRID), 3.0, 0.8, limit=0.0, **STEERED)
         assert close(latent[None], tiny.sample(model, pair.positive, pair.negative, 2.0), 1e-4)
 
 

@@ -73,7 +73,7 @@ def test_in_attention_the_rows_inside_are_moved_and_no_others(family):
     masks = torch.cat([corner(family, 0.5), 1 - corner(family)])
 
     def run(scale, **settings):
-        return sample(family, soft_pag(model, heads, scale, 1.0, method="in attention", **settings), batch=2)
+        return sample(family, soft_pag(model, heads, scale, 1.0, method="in attention", limit=0.0, **settings), batch=2)
 
     plain, half, whole = sample(family, model, batch=2), run(1.5), run(3.0)
     out, factor = run(3.0, mask=masks), beside(masks, plain)

@@ -85,7 +85,7 @@ export function groupText(group) {
     ...(rest.perturbation === "temperature" && { temperature }),
     ...(end_scale !== DEFAULTS.end_scale && { end_scale }),
     ...(method !== DEFAULTS.method && { method }),
-    ...(limit !== DEFAULTS.limit && { limit }),
+    ...(limit !== DEFAULTS.limit && method !== DEFAULTS.method && { limit }), // it belongs to in attention
   };
 }
 
