@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
 from trained import Goal, Trained
 
-CALIBRATING, TRIES = 4, 2
-"""On how many captions, and how often, the strengths are fitted to the distortion."""
+CALIBRATING, TRIES = 8, 2
+"""On how many captions, and how often, the scale is fitted to the distortion."""
 
 
 @dataclass(frozen=True)
 class Worth:
     """gain: mean score minus unguided at the goal's distortion, error: its standard error over captions. distortion: as met.
 
-    seen: the gain of the same strengths on the hunt's own pairs, at their distortion, over that distortion times the goal's.
+    seen: the gain at the same scale on the hunt's own pairs, over their distortion, times the goal's. scale: as fitted.
     """
 
     gain: float
     error: float
     distortion: float
     seen: float
+    scale: float
 
 
 class Judge:
@@ -34,46 +35,42 @@ class Judge:
         self._unguided: dict[Any, tuple[Any, float]] = {}
 
     def worth(self, goal: Goal, method: str, heads: Mapping[Any, float | None], seen: Sequence[Any]) -> Worth:
-        """Of one set. All its strengths are multiplied by one number, until the mean distortion is the goal's.
+        """Of one set. Its scale is changed, its strengths are not, until the mean distortion is the goal's.
 
         A gain is in proportion to the distortion so near to it, and is scaled by the small rest.
         """
-        from headhunter_pack.headhunter.heads import HeadSet
-
-        strengths = HeadSet(heads).at(1.0)
-        factor, unseen = 1.0, self.trained.unseen
+        unseen, at = self.trained.unseen, goal
         for _ in range(TRIES):
-            found = [self._one(goal, method, strengths, factor, pair, False)[0] for pair in unseen[:CALIBRATING]]
-            factor *= goal.distortion / fmean(found)
-        held = [self._one(goal, method, strengths, factor, pair) for pair in unseen]
-        own = [self._one(goal, method, strengths, factor, pair) for pair in seen]
+            distortions = [self._one(at, method, heads, pair, scored=False)[0] for pair in unseen[:CALIBRATING]]
+            at = replace(at, scale=at.scale * goal.distortion / fmean(distortions))
+        held = [self._one(at, method, heads, pair) for pair in unseen]
+        own = [self._one(at, method, heads, pair) for pair in seen]
         distortion = fmean(one for one, _ in held)
         gains = [gain * goal.distortion / distortion for _, gain in held]
         on_seen = fmean(gain for _, gain in own) * goal.distortion / fmean(one for one, _ in own)
-        return Worth(fmean(gains), stdev(gains) / len(gains) ** 0.5, distortion, on_seen)
+        return Worth(fmean(gains), stdev(gains) / len(gains) ** 0.5, distortion, on_seen, at.scale)
 
     def _one(
-        self, goal: Goal, method: str, strengths: Mapping[Any, float], factor: float, pair: Any, scored: bool = True
+        self, at: Goal, method: str, heads: Mapping[Any, float | None], pair: Any, scored: bool = True
     ) -> tuple[float, float]:
-        """Distortion and gain of one picture; the gain is 0 where it is not scored."""
+        """Distortion and gain of one picture at the scale of `at`; the gain is 0 where it is not scored."""
         import torch
         from headhunter_pack.headhunter.heads import HeadSet
         from headhunter_pack.headhunter.host.generation.generate import Generator
 
         trained = self.trained
-        generator = Generator(trained.model, trained.vae, trained.latent(), trained.sampling(goal, method))
-        scorer = trained.scorer(goal)
+        generator = Generator(trained.model, trained.vae, trained.latent(), trained.sampling(at, method))
+        scorer = trained.scorer(at)
 
         def score(latent: Any) -> float:
             return float(scorer.score(generator.decode(latent), [pair.text]))
 
         with torch.inference_mode():
-            key = goal.name, pair.text, pair.seed
+            key = at.name, pair.text, pair.seed
             if key not in self._unguided:
                 plain = generator.latents([HeadSet()], pair)
                 self._unguided[key] = plain, score(plain)
             plain, before = self._unguided[key]
-            moved = HeadSet({head: factor * u for head, u in strengths.items()})
-            latent = generator.latents([moved], pair)
+            latent = generator.latents([HeadSet(heads)], pair)
             distortion = float((latent - plain).norm() / plain.norm())
             return distortion, score(latent) - before if scored else 0.0

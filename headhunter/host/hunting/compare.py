@@ -33,6 +33,7 @@ from ..generation.prompts import Pair, check_pairs
 from ..generation.variants import VariantGenerator
 from ..models import grid_of
 from ..progress import Progress
+from .distortion import distortion
 from .identity import identity_of
 from .kept import kept_picture
 from .studies import study_path
@@ -198,7 +199,7 @@ def _distortion(latent: Tensor, base: Tensor) -> float:
     """Norm of the difference to the unguided latent of the same noise, over that latent's norm. StudyError where they do not fit."""
     if latent.shape != base.shape:
         raise StudyError("the study is damaged: an unguided latent in it has another size than these pictures' latents")
-    return float((latent.double() - base.double()).norm() / base.double().norm())
+    return distortion(latent, base)
 
 
 def _outcomes(study: Study, asked: Asked, judges: Sequence[Judge]) -> list[Outcome]:

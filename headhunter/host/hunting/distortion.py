@@ -14,8 +14,14 @@ from ..generation.generate import Generator
 from ..generation.prompts import Pair
 
 
+def distortion(latent: Tensor, unguided: Tensor) -> float:
+    """|x - x_unguided| / |x_unguided|, both of one shape."""
+    unguided = unguided.double()
+    return float((latent.double() - unguided).norm() / unguided.norm())
+
+
 class Distortions:
-    """The `distort` of a hunt: |x - x_unguided| / |x_unguided| of each pair. What a study holds is not computed again."""
+    """The `distort` of a hunt: the distortion of a set on each pair. What a study holds is not computed again."""
 
     def __init__(self, generator: Generator, pairs: Sequence[Pair], study: Study, grid: Grid):
         self.generator = generator
@@ -46,10 +52,9 @@ class Distortions:
     def _keep(self, heads: HeadSet, pair: int, latent: Tensor) -> float:
         if pair not in self._unguided:
             self._unguided[pair] = self.generator.latents([HeadSet()], self.pairs[pair])[0].cpu()
-        unguided = self._unguided[pair]
-        distortion = float((latent.cpu() - unguided).norm() / unguided.norm())
-        self.study.put(self._name(heads, pair), {"distortion": distortion})
-        return distortion
+        value = distortion(latent.cpu(), self._unguided[pair])
+        self.study.put(self._name(heads, pair), {"distortion": value})
+        return value
 
     def _name(self, heads: HeadSet, pair: int) -> str:
         return f"distortion of {format_heads(heads, self.grid)} on pair {pair}"
