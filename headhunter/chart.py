@@ -150,8 +150,8 @@ def _first_round(hunt: Hunt) -> tuple[dict[Head, float], set[Head]]:
         return {}, set()
     first = hunt.rounds[0]
     values: dict[Head, float] = {}
-    for one in reversed(rank(first.candidates)):  # the better sign last
-        values[one.head] = first.candidates[one].minus(hunt.before).mean
+    for candidate in reversed(rank(first.candidates)):  # the better sign last
+        values[candidate.head] = first.candidates[candidate].minus(hunt.before).mean
     predicted = set(first.attributions) - set(values)
     return values | {head: first.attributions[head] for head in predicted}, predicted
 
@@ -159,7 +159,7 @@ def _first_round(hunt: Hunt) -> tuple[dict[Head, float], set[Head]]:
 def _marks(hunt: Hunt) -> dict[Head, str]:
     """The round that chose each head, with a minus where it has a negative strength; of a set that is refined the last round."""
     rounds = hunt.rounds[-1:] if hunt.refines else hunt.rounds
-    return {one.head: f"{'-' * one.negative}{round.number}" for round in rounds for one in round.chosen}
+    return {chosen.head: f"{'-' * chosen.negative}{round.number}" for round in rounds for chosen in round.chosen}
 
 
 def _middle(box: tuple[float, float, float, float], size: float) -> tuple[float, float, float, float]:

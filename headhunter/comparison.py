@@ -53,10 +53,10 @@ def judges_of(scorer: Scorer | None, second: Scorer | None) -> list[Judge]:
     """Those of the scorers that are there; the second is read along."""
     judges: list[Judge] = []
     first = 0
-    for one, objective in ((scorer, True), (second, False)):
-        if one is None:
+    for judge, objective in ((scorer, True), (second, False)):
+        if judge is None:
             continue
-        parts = components_of(one)
+        parts = components_of(judge)
         name = " + ".join(part.name for part, _ in parts)
         weights, units = tuple(weight for _, weight in parts), tuple(part.unit for part, _ in parts)
         judges.append(Judge(name, first, weights, units, objective))
@@ -81,13 +81,13 @@ class Paired:
 
 def paired(scores: Sequence[float], unguided: Sequence[float]) -> Paired:
     """Paired by place; a pair where either has no score (nan or inf) is left out."""
-    both = [(one, base) for one, base in zip(scores, unguided, strict=True) if math.isfinite(one + base)]
+    both = [(score, base) for score, base in zip(scores, unguided, strict=True) if math.isfinite(score + base)]
     if not both:
         return Paired(0, None, None, None, 0)
-    differences = [one - base for one, base in both]
+    differences = [score - base for score, base in both]
     error = stdev(differences) / math.sqrt(len(both)) if len(both) > 1 else None
     wins = sum(difference > 0 for difference in differences)
-    return Paired(len(both), fmean(one for one, _ in both), fmean(differences), error, wins)
+    return Paired(len(both), fmean(score for score, _ in both), fmean(differences), error, wins)
 
 
 @dataclass(frozen=True)
@@ -112,27 +112,27 @@ def outcomes(variants: Sequence[Variant], rows: Sequence[Scores], judges: Sequen
     return result
 
 
-def best_of(found: Sequence[Outcome], judges: Sequence[Judge]) -> str | None:
+def best_of(outcomes: Sequence[Outcome], judges: Sequence[Judge]) -> str | None:
     """The variant with the largest mean difference by the objective; None where none is above the unguided pictures."""
     place = next((index for index, judge in enumerate(judges) if judge.objective), None)
     if place is None:
         return None
-    best = max(found, key=lambda one: one.judged[place].difference or 0.0)
+    best = max(outcomes, key=lambda outcome: outcome.judged[place].difference or 0.0)
     return best.variant.name if (best.judged[place].difference or 0.0) > 0 else None
 
 
-def table(found: Sequence[Outcome], judges: Sequence[Judge]) -> str:
+def table(outcomes: Sequence[Outcome], judges: Sequence[Judge]) -> str:
     """Plain text, one line a variant, the columns aligned."""
     rows = [["variant"]]
     for judge in judges:
         rows[0] += [judge.name if judge.objective else f"{judge.name} (read along)", "against unguided", "better"]
     rows[0].append("distortion")
-    for place, one in enumerate(found):
-        row = [one.variant.name]
-        for judged in one.judged:
+    for place, outcome in enumerate(outcomes):
+        row = [outcome.variant.name]
+        for judged in outcome.judged:
             against, wins = ("", "") if place == 0 else (_against(judged), f"{judged.wins} of {judged.pairs}")
             row += [_number(judged.mean), against, wins]
-        rows.append([*row, "" if place == 0 else _number(one.distortion, 3)])
+        rows.append([*row, "" if place == 0 else _number(outcome.distortion, 3)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
@@ -144,7 +144,7 @@ def table(found: Sequence[Outcome], judges: Sequence[Judge]) -> str:
 
 
 def report_of(
-    found: Sequence[Outcome], judges: Sequence[Judge], grid: Grid, about: Mapping[str, Any]
+    outcomes: Sequence[Outcome], judges: Sequence[Judge], grid: Grid, about: Mapping[str, Any]
 ) -> dict[str, Any]:
     """`headhunter-comparison/1` as JSON data; `about` holds settings, pairs, counts and times."""
     return {
@@ -152,17 +152,17 @@ def report_of(
         **about,
         "grid": describe(grid),
         "judges": [{"name": judge.name, "objective": judge.objective} for judge in judges],
-        "best": best_of(found, judges),
+        "best": best_of(outcomes, judges),
         "variants": [
             {
-                "name": one.variant.name,
-                "text": one.variant.text,
-                "cfg": one.variant.cfg,
-                "groups": [asdict(group) for group in one.variant.groups],
-                "judged": [asdict(judged) for judged in one.judged],
-                "distortion": one.distortion,
+                "name": outcome.variant.name,
+                "text": outcome.variant.text,
+                "cfg": outcome.variant.cfg,
+                "groups": [asdict(group) for group in outcome.variant.groups],
+                "judged": [asdict(judged) for judged in outcome.judged],
+                "distortion": outcome.distortion,
             }
-            for one in found
+            for outcome in outcomes
         ],
     }
 

@@ -154,7 +154,7 @@ def guide(denoised: Tensor, cond: Tensor, parts: Sequence[Part]) -> Tensor:
     whole = _sum(denoised, added)
     if all(mask is None for mask in masks):
         return rescale(whole, cond, amount) if amount else whole
-    inside = _sum(denoised, [one if mask is None else mask * one for one, mask in zip(added, masks, strict=True)])
+    inside = _sum(denoised, [part if mask is None else mask * part for part, mask in zip(added, masks, strict=True)])
     if not amount:
         return inside
     rescaled = inside * _rescaling(whole, cond, amount)

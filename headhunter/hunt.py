@@ -67,7 +67,7 @@ class Hunt:
         """In the order they were chosen, those of `start` first; by layer and head where rounds refine."""
         if self.refines:
             return list(self.selected)
-        return [*self.start, *(one.head for round in self.rounds for one in round.chosen)]
+        return [*self.start, *(candidate.head for round in self.rounds for candidate in round.chosen)]
 
     @property
     def selected(self) -> HeadSet:

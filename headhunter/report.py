@@ -40,12 +40,13 @@ def report_of(hunt: Hunt, grid: Grid, about: Mapping[str, Any]) -> dict[str, Any
         "rounds": [
             {
                 "round": round.number,
-                "chosen": [str(one) for one in round.chosen],
+                "chosen": [str(candidate) for candidate in round.chosen],
                 "joint": _measured(round.joint),
                 "gain": _measured(round.gain),
                 "helped": round.helped,
                 "candidates": [
-                    {"head": str(one), **_measured(round.candidates[one])} for one in rank(round.candidates)
+                    {"head": str(candidate), **_measured(round.candidates[candidate])}
+                    for candidate in rank(round.candidates)
                 ],
                 **({"attributions": _attributions(hunt, round)} if round.attributions else {}),
                 **({"steps": [_step(step, grid) for step in round.steps]} if hunt.refines else {}),

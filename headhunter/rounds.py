@@ -71,20 +71,22 @@ class Task:
     @property
     def candidates(self) -> list[Candidate]:
         """Each head of the pool, and with both signs each at minus its strength after it."""
-        ones = [Candidate(head, own) for head, own in self.pool.items()]
-        return [each for one in ones for each in (one, self.opposite(one))] if self.both_signs else ones
+        as_given = [Candidate(head, own) for head, own in self.pool.items()]
+        return (
+            [signed for given in as_given for signed in (given, self.opposite(given))] if self.both_signs else as_given
+        )
 
-    def opposite(self, one: Candidate) -> Candidate:
+    def opposite(self, candidate: Candidate) -> Candidate:
         """The same head at minus its strength."""
-        return Candidate(one.head, -round(self.strength if one.strength is None else one.strength, 3))
+        return Candidate(candidate.head, -round(self.strength if candidate.strength is None else candidate.strength, 3))
 
     def measure(self, candidates: Iterable[Candidate], pairs: Sequence[int]) -> list[Measured]:
         """Each of these heads together with the set so far."""
-        return measure(self.evaluate, [self.with_all([one]) for one in candidates], pairs)
+        return measure(self.evaluate, [self.with_all([candidate]) for candidate in candidates], pairs)
 
     def with_all(self, candidates: Iterable[Candidate]) -> HeadSet:
         """The set so far and all of these heads."""
-        return self.chosen | HeadSet({one.head: one.strength for one in candidates})
+        return self.chosen | HeadSet({candidate.head: candidate.strength for candidate in candidates})
 
     def attributions(self, price: float = 0.0) -> dict[Head, Measured]:
         """`attribute` of the whole pool on all pairs. ValueError where there is none."""
@@ -173,17 +175,19 @@ def measure(evaluate: Evaluate, sets: Sequence[HeadSet], pairs: Sequence[int]) -
 
 def rank(measured: Mapping[Candidate, Measured]) -> list[Candidate]:
     """Candidates from best to worst: first those measured on the most pairs, then by mean, then by layer and head."""
-    return best_first(measured, lambda one: measured[one].mean)
+    return best_first(measured, lambda candidate: measured[candidate].mean)
 
 
 def best_first(measured: Mapping[Candidate, Measured], score: Callable[[Candidate], float]) -> list[Candidate]:
     """As `rank`, by another score; a head's strength as it is comes before its opposite."""
-    return sorted(measured, key=lambda one: (-len(measured[one].pairs), -finite(score(one)), one.head, one.negative))
+    return sorted(
+        measured, key=lambda each: (-len(measured[each].pairs), -finite(score(each)), each.head, each.negative)
+    )
 
 
 def one_a_head(candidates: Iterable[Candidate]) -> list[Candidate]:
     """The first of each head, in their order."""
     first: dict[Head, Candidate] = {}
-    for one in candidates:
-        first.setdefault(one.head, one)
+    for candidate in candidates:
+        first.setdefault(candidate.head, candidate)
     return list(first.values())

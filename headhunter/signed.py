@@ -54,7 +54,7 @@ def _shares(task: Task) -> dict[Head, float]:
 
 def _proposed(task: Task, now: Mapping[Head, float], slopes: Mapping[Head, Measured]) -> list[tuple[float, HeadSet]]:
     """(size, set) of each step that is measured; nothing where no head has a slope."""
-    direction = {head: one.mean if math.isfinite(one.mean) else 0.0 for head, one in slopes.items()}
+    direction = {head: slope.mean if math.isfinite(slope.mean) else 0.0 for head, slope in slopes.items()}
     steepest = max(map(abs, direction.values()), default=0.0)
     if not steepest:
         return []

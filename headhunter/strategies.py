@@ -55,7 +55,7 @@ class ByAttribution(Strategy):
 
     def measure(self, task: Task) -> Outcome:
         predicted = task.attributions()
-        by_candidate = dict(_helping(task, head, one) for head, one in predicted.items())
+        by_candidate = dict(_helping(task, head, gain) for head, gain in predicted.items())
         measured = halve(task, shortlist(by_candidate, task.k), task.k + 1, by_candidate)
         return Outcome(measured, predicted)
 
@@ -79,16 +79,16 @@ STRATEGIES: dict[str, Strategy] = {
 
 def _helping(task: Task, head: Head, predicted: Measured) -> tuple[Candidate, Measured]:
     """A head as it is tried, and what is predicted for that: at minus its strength where it helps so, and may be tried so."""
-    one = Candidate(head, task.pool[head])
+    candidate = Candidate(head, task.pool[head])
     if not task.both_signs or not predicted.mean < 0:
-        return one, predicted
-    return task.opposite(one), Measured(predicted.pairs, tuple(-score for score in predicted.scores))
+        return candidate, predicted
+    return task.opposite(candidate), Measured(predicted.pairs, tuple(-score for score in predicted.scores))
 
 
 def shortlist(predicted: Mapping[Candidate, Measured], k: int) -> list[Candidate]:
     """What is measured after an attribution: the best 4 % by prediction, but at least 2k + 2; sorted by head."""
-    best = sorted(predicted, key=lambda one: (-finite(predicted[one].mean), one.head))
-    return sorted(best[: _shortlisted(len(predicted), k)], key=lambda one: one.head)
+    best = sorted(predicted, key=lambda each: (-finite(predicted[each].mean), each.head))
+    return sorted(best[: _shortlisted(len(predicted), k)], key=lambda each: each.head)
 
 
 def _shortlisted(pool: int, k: int) -> int:
@@ -102,12 +102,12 @@ def halve(
     measured: dict[Candidate, Measured] = {}
     done = 0
     for survivors, upto in rungs(len(one_a_head(candidates)), len(task.pairs), finalists):
-        promising = best_first(measured, lambda one: _expected(measured[one], predicted.get(one)))
+        promising = best_first(measured, lambda each: _expected(measured[each], predicted.get(each)))
         going_on = set(one_a_head(promising)[:survivors])
-        ones = [one for one in candidates if one in going_on] if measured else candidates
-        for one, new in zip(ones, task.measure(ones, task.pairs[done:upto]), strict=True):
-            old = measured.get(one, Measured((), ()))
-            measured[one] = Measured(old.pairs + new.pairs, old.scores + new.scores)
+        left = [each for each in candidates if each in going_on] if measured else candidates
+        for candidate, new in zip(left, task.measure(left, task.pairs[done:upto]), strict=True):
+            old = measured.get(candidate, Measured((), ()))
+            measured[candidate] = Measured(old.pairs + new.pairs, old.scores + new.scores)
         done = upto
     return measured
 

@@ -222,7 +222,7 @@ def _read(name: str, setting: _Piece) -> Any:
 def _groups(heads: _Piece, settings: dict[str, _Piece], presets: Presets, grid: Grid | None) -> list[Group]:
     """The groups of one part: one of heads, or those of a preset, with the settings on each."""
     changed = {name: _read(name, setting) for name, setting in settings.items()}
-    found = []
+    groups = []
     for group in _named_groups(heads, presets):
         start, end = group.window
         given = {name: value for name, value in changed.items() if name not in ("start", "end")}
@@ -231,8 +231,8 @@ def _groups(heads: _Piece, settings: dict[str, _Piece], presets: Presets, grid: 
             group = replace(group, **given, window=window)
         except ValueError as error:
             raise heads.error(str(error)) from None
-        found.append(_placed(group, heads, grid) if grid else group)
-    return found
+        groups.append(_placed(group, heads, grid) if grid else group)
+    return groups
 
 
 def _named_groups(heads: _Piece, presets: Presets) -> Sequence[Group]:

@@ -177,7 +177,7 @@ class Attribution:
             self._unguided |= {number: latent.cpu() for number, latent in zip(numbers, latents, strict=True)}
         if price:
             away = [self._distortion_by_latent(number, latent) for number, latent in zip(numbers, latents, strict=True)]
-            ends = [end - price * one.to(end) for end, one in zip(ends, away, strict=True)]
+            ends = [end - price * slope.to(end) for end, slope in zip(ends, away, strict=True)]
         return [
             self._walk_back(chosen, pool, pair, states, end)
             for pair, (states, _), end in zip(pairs, trajectories, ends, strict=True)

@@ -122,7 +122,7 @@ def _identity(
 
 def _results(study: Study, generator: VariantGenerator, asked: Asked, progress: Progress) -> Comparison:
     judges = judges_of(asked.judges.scorer, asked.judges.second)
-    found = _outcomes(study, asked, judges)
+    outcomes = _outcomes(study, asked, judges)
     identity = study.get("identity")
     frame = generator.plain.frame
     about = {
@@ -135,18 +135,21 @@ def _results(study: Study, generator: VariantGenerator, asked: Asked, progress: 
         "batch_halved": generator.halved,
         "frame": asdict(frame) if frame else None,
     }
-    report = dump(report_of(found, judges, grid_of(generator.model), about))
+    report = dump(report_of(outcomes, judges, grid_of(generator.model), about))
     study.put("report", json.loads(report))
     numbers = range(len(asked.pairs))
-    images = [[_picture(study, one.text, number) for one in asked.variants] for number in numbers]
+    images = [[_picture(study, variant.text, number) for variant in asked.variants] for number in numbers]
     flat = torch.stack([image for row in images for image in row])
-    return Comparison(flat, _sheet(asked, images), table(found, judges), report, study.path.stem)
+    return Comparison(flat, _sheet(asked, images), table(outcomes, judges), report, study.path.stem)
 
 
 def _describe(study: Study, grid: Grid, asked: Asked) -> None:
     """For the page: what it is, which columns count, and every variant that the study has pictures of."""
-    known = {one["key"]: one for one in study.shaped("about", ABOUT).get("variants", [])}
-    known |= {one.text: {"key": one.text, "name": one.name, "heads": _heads(one, grid)} for one in asked.variants}
+    known = {entry["key"]: entry for entry in study.shaped("about", ABOUT).get("variants", [])}
+    known |= {
+        variant.text: {"key": variant.text, "name": variant.name, "heads": _heads(variant, grid)}
+        for variant in asked.variants
+    }
     judges = asked.judges
     about = {
         "kind": "comparison",
