@@ -122,8 +122,8 @@ def test_the_names_are_the_table():
 
 
 def test_self_and_text_builds_no_map_of_the_picture():
-    """4096 tokens of a picture and 8 of text: what it holds at once is far under the 16 million of a map."""
-    picture, text = 4096, 8
+    """1024 tokens of a picture and 8 of text: what it holds at once is far under the million of a map."""
+    picture, text = 1024, 8
     generator = torch.Generator().manual_seed(0)
     q, k, v = (torch.randn(1, text + picture, 1, 4, generator=generator) for _ in range(3))
     sizes = []
