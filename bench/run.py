@@ -16,7 +16,7 @@ from typing import Any
 import loading
 
 FORMAT = "headhunter-bench/1"
-PARTS = ("guidance", "groups", "overhead", "limit", "hunt", "scaling", "grid", "startup")
+PARTS = ("guidance", "groups", "overhead", "limit", "hunt", "scaling", "grid", "startup", "workers")
 STARTED = time.monotonic()
 
 
@@ -131,6 +131,7 @@ def parts_of_their_own(rounds: int, chosen: argparse.Namespace) -> dict[str, Cal
     import overhead
     import scaling
     import startup
+    import workers
 
     hunts = (hunt.QUICK if chosen.quick else {}) | ({"cases": hunt.CASES + hunt.MORE} if chosen.every_strategy else {})
     limits = limit.QUICK if chosen.quick else {}
@@ -141,6 +142,7 @@ def parts_of_their_own(rounds: int, chosen: argparse.Namespace) -> dict[str, Cal
         "scaling": lambda: both(scaling.measure(prefixed("scaling")), scaling.table),
         "grid": lambda: both(grid.measure(rounds, prefixed("grid")), grid.table),
         "startup": lambda: both(startup.measure(rounds, prefixed("startup")), startup.table),
+        "workers": lambda: both(workers.measure(chosen.quick, prefixed("workers")), workers.table),
     }
 
 

@@ -19,6 +19,7 @@ from .scorers import (
 )
 from .search import HeadHunterSearch
 from .soft_pag import HeadHunterSoftPAG
+from .workers import HeadHunterWorkers
 
 NODES: list[type[io.ComfyNode]] = [
     HeadHunterSoftPAG,
@@ -39,6 +40,7 @@ NODES: list[type[io.ComfyNode]] = [
     HeadHunterStatisticScorer,
     HeadHunterCombineScorers,
     HeadHunterScore,
+    HeadHunterWorkers,
 ]
 
 

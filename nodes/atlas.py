@@ -56,6 +56,7 @@ class HeadHunterAtlas(io.ComfyNode):
                 inputs.study("A name for the record on disk (output/headhunter). Empty: named by itself."),
                 inputs.method(),
                 inputs.limit(),
+                inputs.workers(),
             ],
             outputs=[
                 io.Image.Output(
@@ -65,7 +66,7 @@ class HeadHunterAtlas(io.ComfyNode):
                 io.Image.Output(display_name="sheet", tooltip="All of them on one labelled sheet."),
                 io.String.Output(display_name="labels", tooltip="The label of each picture, one a line."),
             ],
-            hidden=[io.Hidden.unique_id],
+            hidden=inputs.RUN_BY_WORKERS,
             is_output_node=True,
         )
 
@@ -89,6 +90,7 @@ class HeadHunterAtlas(io.ComfyNode):
         study: str = "",
         method: str = "extra pass",
         limit: float = LIMIT,
+        workers=None,
     ) -> io.NodeOutput:
         sampling = Sampling(
             group_for(scale, strength, method=method, limit=inputs.limit_of(method, limit)),
@@ -98,8 +100,9 @@ class HeadHunterAtlas(io.ComfyNode):
             scheduler,
         )
         node = cls.hidden.unique_id if cls.hidden else None
+        crew = inputs.crew_of(workers, cls.hidden, "model", "vae", "prompts", "latent_image")
         atlas = make_atlas(
-            model, vae, prompts, latent_image, sampling, heads, group_by, batch_size, difference, study, node
+            model, vae, prompts, latent_image, sampling, heads, group_by, batch_size, difference, study, node, crew
         )
         told = shown(grid_of(model), heads=heads, study=atlas.study)
         return io.NodeOutput(atlas.images, atlas.sheet, atlas.labels, ui=told)

@@ -10,7 +10,10 @@ from comfy_api.v0_0_2 import io
 
 from ..headhunter.families import supported
 from ..headhunter.guidance import LIMIT, LIMIT_RANGE, METHODS, SCALE_RANGE, TEMPERATURE_RANGE, TOKENS
+from ..headhunter.host.hunting.workers.crew import Crew
+from ..headhunter.host.hunting.workers.graph import part_of
 from ..headhunter.perturbation import PERTURBATIONS
+from .types import Workers
 
 SUPPORTED = supported()
 AS_IN_SOFT_PAG = "As in SoftPAG Guidance."
@@ -93,3 +96,20 @@ def limit(tooltip: str = AS_IN_SOFT_PAG) -> io.Float.Input:
 def limit_of(method: str, value: float) -> float:
     """A limit belongs to the method in attention: a group of an extra pass has none, whatever the widget holds."""
     return value if method == "in attention" else 0.0
+
+
+RUN_BY_WORKERS = [io.Hidden.unique_id, io.Hidden.dynprompt, io.Hidden.extra_pnginfo]
+"""The hidden inputs of a node that takes workers."""
+
+
+def workers() -> Any:
+    return Workers.Input(
+        "workers",
+        optional=True,
+        tooltip="From Hunt Workers (Ray): other GPUs and machines make the pictures, with the same result.",
+    )
+
+
+def crew_of(workers: Any, hidden: Any, *names: str) -> Crew | None:
+    """The crew of a node that runs now, None where no workers are connected. names: the inputs that each worker must have."""
+    return Crew(workers, part_of(hidden, names)) if workers is not None else None

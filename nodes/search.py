@@ -104,6 +104,7 @@ class HeadHunterSearch(io.ComfyNode):
                     "As in SoftPAG Guidance. Hunt with the method that the heads will be used with: they differ."
                 ),
                 inputs.limit(),
+                inputs.workers(),
             ],
             outputs=[
                 io.String.Output(
@@ -116,7 +117,7 @@ class HeadHunterSearch(io.ComfyNode):
                 ),
                 io.Image.Output(display_name="chart", tooltip="Score by round, and round 1's scores on the grid."),
             ],
-            hidden=[io.Hidden.unique_id],
+            hidden=inputs.RUN_BY_WORKERS,
             is_output_node=True,
         )
 
@@ -148,6 +149,7 @@ class HeadHunterSearch(io.ComfyNode):
         max_images: int = 0,
         method: str = "extra pass",
         limit: float = LIMIT,
+        workers=None,
     ) -> io.NodeOutput:
         group = group_for(
             scale,
@@ -161,7 +163,8 @@ class HeadHunterSearch(io.ComfyNode):
         sampling = Sampling(group, cfg, steps, sampler_name, scheduler, denoise)
         plan = Plan(rounds, heads_per_round, pool, start_from, strategy, batch_size, max_images)
         node = cls.hidden.unique_id if cls.hidden else None
-        results = search(model, vae, prompts, scorer, latent_image, sampling, plan, study, node)
+        crew = inputs.crew_of(workers, cls.hidden, "model", "vae", "prompts", "scorer", "latent_image")
+        results = search(model, vae, prompts, scorer, latent_image, sampling, plan, study, node, crew)
         told = shown(grid_of(model), heads=pool, study=results.study)
         return io.NodeOutput(
             results.heads,

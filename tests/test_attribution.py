@@ -16,7 +16,7 @@ from comfy.patcher_extension import WrappersMP
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import Head, HeadSet
 from headhunter_pack.headhunter.host.attribution import attribution
-from headhunter_pack.headhunter.host.attribution.attribution import Attribution, AttributionError
+from headhunter_pack.headhunter.host.attribution.attribution import Attribution, AttributionError, Gradients
 from headhunter_pack.headhunter.host.attribution.gradient_blocks import must_checkpoint
 from headhunter_pack.headhunter.host.generation.generate import Generator, Sampling
 from headhunter_pack.headhunter.host.generation.prompts import Pair
@@ -361,20 +361,20 @@ def test_other_packs_on_the_model(vae, tmp_path):
 def test_what_a_study_holds_is_not_computed_again(vae, tmp_path, monkeypatch):
     case = Case(vae, tmp_path, tiny.sd3(depth=3))
     first = case.predicted(SD3_HEADS)
-    monkeypatch.setattr(Attribution, "_attributions", lambda *args: pytest.fail("computed again"))
+    monkeypatch.setattr(Gradients, "_attributions", lambda *args: pytest.fail("computed again"))
     assert torch.equal(case.predicted(SD3_HEADS), first)
     assert case.attribute.progress.screened_pairs == 2 and case.attribute.progress.screened_now == 1
 
 
 def test_cancel_is_seen_among_the_gradients(vae, tmp_path, monkeypatch):
     case = Case(vae, tmp_path, tiny.sd3(depth=3))
-    real = Attribution._walk_back
+    real = Gradients._walk_back
 
     def cancelled(*args):
         comfy.model_management.interrupt_current_processing()
         return real(*args)
 
-    monkeypatch.setattr(Attribution, "_walk_back", cancelled)
+    monkeypatch.setattr(Gradients, "_walk_back", cancelled)
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         case.predicted(SD3_HEADS)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from headhunter_pack.headhunter.families import sd3
 from headhunter_pack.headhunter.heads import Head, parse
-from headhunter_pack.headhunter.host.attribution.attribution import Attribution
+from headhunter_pack.headhunter.host.attribution.attribution import Gradients
 from headhunter_pack.headhunter.host.hunting.studies import find_study
 from headhunter_pack.headhunter.host.progress import SCREENING, Progress
 from headhunter_pack.nodes import HeadHunterSearch, HeadHunterSoftPAG
@@ -88,15 +88,15 @@ def test_the_node_says_how_they_did(screened):
 
 def test_a_killed_hunt_goes_on_without_screening_again(screened, monkeypatch):
     whole = hunted(screened, study="whole")
-    real, calls = Attribution._attributions, []
+    real, calls = Gradients._attributions, []
 
-    def counted(self, chosen, pool, numbers, price):
+    def counted(self, chosen, pool, numbers, shares, price):
         calls.append((len(chosen), list(numbers)))
         if len(chosen) == 1 and len(calls) == 2:
             comfy.model_management.interrupt_current_processing()
-        return real(self, chosen, pool, numbers, price)
+        return real(self, chosen, pool, numbers, shares, price)
 
-    monkeypatch.setattr(Attribution, "_attributions", counted)
+    monkeypatch.setattr(Gradients, "_attributions", counted)
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         hunted(screened, study="cut")
     assert calls == [(0, [0, 1]), (1, [0, 1])]

@@ -5,6 +5,6 @@ scoring/                        scoring models and their files
 guidance/                       groups on a model: the perturbed pass, prefix reuse, the guider
 generation/                     prompts, and pictures of head sets
 attribution/                    gradients of a score by the heads
-hunting/                        evaluating candidates, hunts, the atlas, studies
+hunting/                        evaluating candidates, hunts, the atlas, studies; hunting/workers/: the same on Ray
 server/                         routes, what ships, userdata
 """

@@ -12,6 +12,7 @@ seconds_left: null until the first images are done.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +28,8 @@ class Progress:
     """Counts images. `done` are those that are finished, whether now or by an earlier run of the same study.
 
     `screening` pairs (by gradients) are planned beside them, each of which takes about as long as SCREENING images.
+    workers: who works in place of this process, in a few words. jobs: what each of them has done. notes: what a user should know
+    afterwards.
     """
 
     node: str | None
@@ -43,6 +46,9 @@ class Progress:
     screened_pairs: int = 0
     screened_now: int = 0
     seconds: float = 0.0
+    workers: str = ""
+    jobs: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
     _sent: float = 0.0
     _started: float = field(default_factory=time.monotonic)
 
@@ -62,6 +68,11 @@ class Progress:
         if made:
             self.screened_now += pairs
         self._moved(made)
+
+    def began(self) -> None:
+        """Work begins now: what was waited for before it says nothing about how long the rest takes."""
+        if not self.made and not self.screened_now:
+            self._started = time.monotonic()
 
     def _moved(self, made: bool) -> None:
         if made:
@@ -100,6 +111,9 @@ class Progress:
         parts = [where, f"{self.done} of {self.total} images"]
         if self.candidate:  # all heads at once may be a long text
             parts.insert(1, self.candidate if len(self.candidate) <= 60 else f"{self.candidate[:57]}...")
+        if self.workers:
+            rate = f", {60 * self.made / self.seconds:.3g} images a minute" if self.made and self.seconds else ""
+            parts.append(f"{self.workers}{rate}")
         if self.seconds_left is not None:
             parts.append(f"{duration(self.seconds_left)} left")
         return ", ".join(parts)

@@ -20,7 +20,7 @@ Where a unit of distortion has a price p, S is the score less p |x_T - x_T ungui
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -54,6 +54,10 @@ PAIRS_AT_ONCE = 16
 INSTEAD = "Choose the strategy halving, which needs no gradients."
 
 Denoise = Callable[..., Tensor]
+Screen = Callable[
+    [HeadSet, HeadSet, Sequence[int], Sequence[float], float], Iterator[tuple[Sequence[int], list[list[float]]]]
+]
+"""Set so far, pool, pairs, shares, price -> some of the pairs, with what `Gradients` gives for each, until all are done."""
 
 
 def check_differentiable(scorer: Scorer, strategy: str = "attribution") -> None:
@@ -97,60 +101,32 @@ class FreeStrengths(LayerStrengths):
         return [u for _, u in self._leaves.values()]
 
 
-class Attribution:
-    """The `attribute` of a hunt: how much each head's addition would change the mean score, to first order.
+class Gradients:
+    """What adding each head to a set would do to the score of each pair, by gradients; it keeps nothing.
 
-    What a study holds is not computed again. AttributionError where there is no gradient.
+    `on_step` is called at each step. AttributionError where there is no gradient.
     """
 
-    def __init__(
-        self, generator: Generator, pairs: Sequence[Pair], scorer: Scorer, study: Study, grid: Grid, progress: Progress
-    ):
+    def __init__(self, generator: Generator, pairs: Sequence[Pair], scorer: Scorer, on_step: Callable[[], None]):
         check_differentiable(scorer)
         _check_whole(generator.model)
         self.generator = generator
         self.pairs = pairs
         self.parts = components_of(scorer)
-        self.study = study
-        self.grid = grid
-        self.progress = progress
+        self.on_step = on_step
         self._checkpointed = False
         self._unguided: dict[int, Tensor] = {}
 
     def __call__(
-        self, chosen: HeadSet, pool: HeadSet, pairs: Sequence[int], price: float = 0.0
-    ) -> dict[Head, Measured]:
-        """What adding each head of `pool` to `chosen` would do to the score of each pair; broken pictures are left out.
+        self, chosen: HeadSet, pool: HeadSet, numbers: Sequence[int], shares: Sequence[float], price: float = 0.0
+    ) -> list[list[float]]:
+        """For each pair a number for each head of `pool`, nan for a broken picture.
 
-        Of a head that `chosen` holds: what that much more of it would do. price: what a unit of distortion is taken off.
+        shares: what each scorer's score counts. price: what a unit of distortion is taken off. Of a head that `chosen` holds: what
+        that much more of it would do.
         """
-        by_pair: dict[int, dict[str, float]] = {}
-        for first in range(0, len(pairs), PAIRS_AT_ONCE):
-            some = pairs[first : first + PAIRS_AT_ONCE]
-            known = {pair: self._stored(chosen, pair) for pair in some}
-            missing = [pair for pair in some if not known[pair]]
-            if missing:
-                for pair, values in zip(missing, self._screen(chosen, pool, missing, price), strict=True):
-                    known[pair] = dict(zip(map(str, pool), values, strict=True))
-                    self.study.put(self._name(chosen, pair), known[pair])
-            self.progress.screened(len(some), made=bool(missing))
-            by_pair |= known
-        usable = tuple(pair for pair in pairs if all(map(math.isfinite, by_pair[pair].values())))
-        if not usable:
-            raise AttributionError(f"No picture gave a gradient that is a finite number. {INSTEAD}")
-        return {head: Measured(usable, tuple(by_pair[pair][str(head)] for pair in usable)) for head in pool}
-
-    def _stored(self, chosen: HeadSet, pair: int) -> dict[str, float]:
-        """What the study holds of a pair, by head; empty for nothing. It gives back as None what is not finite."""
-        values = self.study.shaped(self._name(chosen, pair), {})
-        return {head: math.nan if value is None else value for head, value in values.items()}
-
-    def _name(self, chosen: HeadSet, pair: int) -> str:
-        return f"attribution of pair {pair} given {format_heads(chosen, self.grid) or 'nothing'}"
-
-    def _screen(self, chosen: HeadSet, pool: HeadSet, numbers: Sequence[int], price: float) -> list[list[float]]:
         try:
-            return self._attributions(chosen, pool, numbers, price)
+            return self._attributions(chosen, pool, numbers, shares, price)
         except comfy.model_management.OOM_EXCEPTION as error:
             if self._checkpointed:
                 raise AttributionError(
@@ -162,16 +138,18 @@ class Attribution:
             raise AttributionError(f"The gradient could not be computed ({error}). {INSTEAD}") from error
         self._checkpointed = True
         comfy.model_management.soft_empty_cache()
-        return self._screen(chosen, pool, numbers, price)
+        return self(chosen, pool, numbers, shares, price)
 
-    def _attributions(self, chosen: HeadSet, pool: HeadSet, numbers: Sequence[int], price: float) -> list[list[float]]:
+    def _attributions(
+        self, chosen: HeadSet, pool: HeadSet, numbers: Sequence[int], shares: Sequence[float], price: float
+    ) -> list[list[float]]:
         """Each model does its part for all pairs before the next one takes its place on the card."""
         pairs = [self.pairs[number] for number in numbers]
         trajectories = [self._trajectory(chosen, pair) for pair in pairs]
         latents = [latent for _, latent in trajectories]
         with torch.no_grad():
             pictures = [self.generator.decode(latent) for latent in latents]
-        by_pixels = [self._by_pixels(picture, pair.text) for picture, pair in zip(pictures, pairs, strict=True)]
+        by_pixels = [self._by_pixels(picture, pair.text, shares) for picture, pair in zip(pictures, pairs, strict=True)]
         ends = [self._by_latent(latent, gradient) for latent, gradient in zip(latents, by_pixels, strict=True)]
         if not chosen:
             self._unguided |= {number: latent.cpu() for number, latent in zip(numbers, latents, strict=True)}
@@ -188,9 +166,9 @@ class Attribution:
         states: list[Tensor] = []
         sampler = comfy.samplers.KSAMPLER(partial(_sample, states))
         model = self.generator.guided([chosen])
-        return states, self.generator.sample(model, 1, pair, sampler, self.progress.send)
+        return states, self.generator.sample(model, 1, pair, sampler, self.on_step)
 
-    def _by_pixels(self, picture: Tensor, text: str) -> Tensor:
+    def _by_pixels(self, picture: Tensor, text: str, shares: Sequence[float]) -> Tensor:
         """dS/dpixels of a picture [1, H, W, 3], nan for a broken one, which has no score."""
         comfy.model_management.throw_exception_if_processing_interrupted()
         if not torch.isfinite(picture).all():
@@ -205,7 +183,7 @@ class Attribution:
                 raise AttributionError(
                     f"The scorer {', '.join(blind)} says that it gives gradients, but gives none. {INSTEAD}"
                 )
-            score = torch.stack([share * own for share, own in zip(self._shares(), scores, strict=True)]).sum()
+            score = torch.stack([share * own for share, own in zip(shares, scores, strict=True)]).sum()
             return torch.autograd.grad(score, pixels)[0]
 
     def _by_latent(self, latent: Tensor, by_pixels: Tensor) -> Tensor:
@@ -228,15 +206,6 @@ class Attribution:
         size = away.norm() * unguided.norm()
         return away / size if size else away
 
-    def _shares(self) -> list[float]:
-        """What each scorer's score is multiplied by in the hunt's (scoring/combine.py); 1 for a single scorer."""
-        if len(self.parts) == 1:
-            return [1.0]
-        baseline = [self.study.scores("", pair) for pair in range(len(self.pairs))]
-        units = [part.unit for part, _ in self.parts]
-        deviations = spreads(torch.tensor(baseline, dtype=torch.float64).T, units).tolist()
-        return [weight / deviation for (_, weight), deviation in zip(self.parts, deviations, strict=True)]
-
     def _walk_back(self, chosen: HeadSet, pool: HeadSet, pair: Pair, states: list[Tensor], end: Tensor) -> list[float]:
         """What each head of the pool would change, from dS/du along the kept steps of a sampling; see the module."""
         generator = self.generator
@@ -252,9 +221,81 @@ class Attribution:
         prepared = install(with_gradients(model, self._checkpointed), Entry(group, free))
         totals = [torch.zeros_like(leaf) for leaf in free.leaves]
         sampler = comfy.samplers.KSAMPLER(partial(_walk, states, end, free.leaves, totals))
-        generator.sample(prepared, 1, pair, sampler, self.progress.send)
+        generator.sample(prepared, 1, pair, sampler, self.on_step)
         by_strength = dict(zip(free.heads, (there * torch.cat([t.flatten() for t in totals])).tolist(), strict=True))
         return [strength * by_strength[head] for head, strength in pool.at(group.strength).items()]
+
+
+class Attribution:
+    """The `attribute` of a hunt: how much each head's addition would change the mean score, to first order.
+
+    What a study holds is not computed again. `screen` does the pairs, several at once (hunting/workers); None: here, up to
+    16 at a time. AttributionError where there is no gradient.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        pairs: Sequence[Pair],
+        scorer: Scorer,
+        study: Study,
+        grid: Grid,
+        progress: Progress,
+        screen: Screen | None = None,
+    ):
+        self.gradients = Gradients(generator, pairs, scorer, progress.send)
+        self.pairs = pairs
+        self.parts = components_of(scorer)
+        self.study = study
+        self.grid = grid
+        self.progress = progress
+        self.screen = screen or self._screen
+
+    def __call__(
+        self, chosen: HeadSet, pool: HeadSet, pairs: Sequence[int], price: float = 0.0
+    ) -> dict[Head, Measured]:
+        """What adding each head of `pool` to `chosen` would do to the score of each pair; broken pictures are left out.
+
+        Of a head that `chosen` holds: what that much more of it would do. price: what a unit of distortion is taken off.
+        """
+        stored = {pair: self._stored(chosen, pair) for pair in pairs}
+        by_pair = {pair: values for pair, values in stored.items() if values}
+        self.progress.screened(len(by_pair), made=False)
+        missing = [pair for pair in pairs if pair not in by_pair]
+        if missing:
+            for some, values in self.screen(chosen, pool, missing, self._shares(), price):
+                for pair, row in zip(some, values, strict=True):
+                    by_pair[pair] = dict(zip(map(str, pool), row, strict=True))
+                    self.study.put(self._name(chosen, pair), by_pair[pair])
+                self.progress.screened(len(some), made=True)
+        usable = tuple(pair for pair in pairs if all(map(math.isfinite, by_pair[pair].values())))
+        if not usable:
+            raise AttributionError(f"No picture gave a gradient that is a finite number. {INSTEAD}")
+        return {head: Measured(usable, tuple(by_pair[pair][str(head)] for pair in usable)) for head in pool}
+
+    def _screen(
+        self, chosen: HeadSet, pool: HeadSet, pairs: Sequence[int], shares: Sequence[float], price: float
+    ) -> Iterator[tuple[Sequence[int], list[list[float]]]]:
+        for first in range(0, len(pairs), PAIRS_AT_ONCE):
+            some = pairs[first : first + PAIRS_AT_ONCE]
+            yield some, self.gradients(chosen, pool, some, shares, price)
+
+    def _stored(self, chosen: HeadSet, pair: int) -> dict[str, float]:
+        """What the study holds of a pair, by head; empty for nothing. It gives back as None what is not finite."""
+        values = self.study.shaped(self._name(chosen, pair), {})
+        return {head: math.nan if value is None else value for head, value in values.items()}
+
+    def _name(self, chosen: HeadSet, pair: int) -> str:
+        return f"attribution of pair {pair} given {format_heads(chosen, self.grid) or 'nothing'}"
+
+    def _shares(self) -> list[float]:
+        """What each scorer's score is multiplied by in the hunt's (scoring/combine.py); 1 for a single scorer."""
+        if len(self.parts) == 1:
+            return [1.0]
+        baseline = [self.study.scores("", pair) for pair in range(len(self.pairs))]
+        units = [part.unit for part, _ in self.parts]
+        deviations = spreads(torch.tensor(baseline, dtype=torch.float64).T, units).tolist()
+        return [weight / deviation for (_, weight), deviation in zip(self.parts, deviations, strict=True)]
 
 
 def _step(model: Denoise, x: Tensor, sigmas: Tensor, i: int, extra_args: dict[str, Any]) -> Tensor:

@@ -101,6 +101,12 @@ class Generator:
             images = images[:, frames // 2]
         return images.float().clamp(0, 1).cpu()
 
+    def noticed(self, halved: Any, frame: Any) -> None:
+        """What another generator with the same settings noticed: as `halved`, and `frame` as a dict of its fields, or None."""
+        self.halved += halved if isinstance(halved, int) and halved > 0 else 0
+        if isinstance(frame, dict):
+            self.frame = Frame(int(frame["number"]), int(frame["count"]))
+
     def _sample(self, sets: Sequence[HeadSet], pair: Pair, on_step: Callable[[], None]) -> Tensor:
         sampling = self.sampling
         sampler = comfy.samplers.sampler_object(sampling.sampler_name)

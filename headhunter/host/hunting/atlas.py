@@ -19,14 +19,16 @@ from ...sheets import packed, sheet, tile_for
 from ...study import Row, Study, open_study
 from ...variants import UNGUIDED
 from ..generation.generate import Generator, Sampling
-from ..generation.pictures import from_pil, png, preview, to_pil
+from ..generation.pictures import from_pil, to_pil
 from ..generation.prompts import Pair, check_pairs
 from ..models import grid_of
 from ..progress import Progress
 from .checks import check_acts
 from .identity import identity_of
+from .jobs import Each, Maker, PictureJob
 from .kept import kept_picture
 from .studies import study_path
+from .workers.crew import Crew, hands
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def make_atlas(
     difference: bool,
     study_name: str,
     node: str | None,
+    crew: Crew | None = None,
 ) -> Atlas:
     """Make the pictures that the study does not hold yet, and the labelled sheet. The user's cancel keeps what is done."""
     grid = grid_of(model)
@@ -91,8 +94,8 @@ def make_atlas(
     with open_study(study_path(study_name, identity, "atlas"), identity) as study:
         study.put("about", {"kind": "atlas", "grid": describe(grid), "scorers": []})
         progress = Progress(node, study.path.stem, len(sets) * len(pairs), 1, round=1)
-        for number, pair in enumerate(pairs):
-            _fill(study, generator, grid, sets, number, pair, batch_size, progress)
+        with hands(crew, Maker(generator, pairs, None, grid, progress.send), progress, identity) as each:
+            _fill(study, each, [format_heads(heads, grid) for _, heads in sets], len(pairs), batch_size, progress)
         progress.send(now=True)
         images = [[_picture(study, grid, heads, number) for _, heads in sets] for number in range(len(pairs))]
     labels = [f"{name}, pair {number}" if len(pairs) > 1 else name for number in range(len(pairs)) for name, _ in sets]
@@ -104,30 +107,19 @@ def make_atlas(
     return Atlas(torch.stack(flat), from_pil(page)[None], "\n".join(labels), study.path.stem)
 
 
-def _fill(
-    study: Study,
-    generator: Generator,
-    grid: Grid,
-    sets: Sequence[tuple[str, HeadSet]],
-    number: int,
-    pair: Pair,
-    batch_size: int,
-    progress: Progress,
-) -> None:
-    texts = {heads: format_heads(heads, grid) for _, heads in sets}
-    missing = [heads for _, heads in sets if study.picture(texts[heads], number) is None]
-    progress.finished(len(sets) - len(missing), made=False)
-    for first in range(0, len(missing), batch_size):
-        some = missing[first : first + batch_size]
-        images = generator.decode(generator.latents(some, pair, progress.send))
-        study.add(
-            [
-                Row(texts[heads], number, 0, texts[heads], (), preview(image), png(image))
-                for heads, image in zip(some, images, strict=True)
-            ]
-        )
-        progress.candidate = texts[some[-1]]
-        progress.finished(len(some), made=True)
+def _fill(study: Study, each: Each, sets: Sequence[str], pairs: int, batch_size: int, progress: Progress) -> None:
+    """Make what the study does not hold of `sets` (head texts) on all pairs."""
+    jobs = []
+    for number in range(pairs):
+        missing = [heads for heads in sets if study.picture(heads, number) is None]
+        progress.finished(len(sets) - len(missing), made=False)
+        for first in range(0, len(missing), batch_size):
+            some = tuple(missing[first : first + batch_size])
+            jobs.append(PictureJob(some, (number,), (True,) * len(some), scored=False))
+    for job, made in each(jobs):
+        study.add(Row(one.heads, one.pair, 0, one.heads, (), one.preview, one.picture) for one in made)
+        progress.candidate = job.sets[-1]
+        progress.finished(job.images, made=True)
 
 
 def _picture(study: Study, grid: Grid, heads: HeadSet, number: int) -> Tensor:

@@ -18,6 +18,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...comparison import Judge, Outcome, judges_of, outcomes, report_of, table
+from ...distortion import distortion
 from ...grid import Grid, describe
 from ...heads import format_heads, parse
 from ...heat import ABOUT
@@ -33,7 +34,6 @@ from ..generation.prompts import Pair, check_pairs
 from ..generation.variants import VariantGenerator
 from ..models import grid_of
 from ..progress import Progress
-from .distortion import distortion
 from .identity import identity_of
 from .kept import kept_picture
 from .studies import study_path

@@ -1,15 +1,14 @@
-"""Evaluating candidates: generate, decode and score in chunks, each chunk written to the study as it is done.
+"""Evaluating candidates in chunks (jobs.py), each chunk written to the study as it is done.
 
-A chunk is a few candidates on up to 16 pairs. All of it is sampled, then decoded, then scored, so that a small card
-swaps models rarely. Chunks depend on the settings alone. What a study holds is never evaluated again; a chunk that was
-not finished is run again from its beginning.
+Chunks depend on the settings alone. What a study holds is never evaluated again; a chunk that was not finished is run
+again from its beginning.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
@@ -18,30 +17,43 @@ from ...heads import HeadSet, format_heads
 from ...hunt import Hunt
 from ...measured import Stopped, mean
 from ...rounds import Scores
-from ...scoring.base import Scorer, score_batch
+from ...scoring.base import Scorer
 from ...scoring.combine import combine, components_of
 from ...study import Row, Study
-from ..generation.generate import Generator
-from ..generation.pictures import from_bytes, png, preview
+from ..generation.pictures import from_bytes
 from ..generation.prompts import Pair
 from ..progress import Progress, duration
 from .distortion import Distortions
+from .jobs import Each, Picture, PictureJob
 from .kept import kept_picture
 
 PAIRS_IN_A_CHUNK = 16
+Chunk = tuple[Sequence[HeadSet], Sequence[int]]
+"""Head sets and the pairs that they are evaluated on."""
 Known = dict[tuple[HeadSet, int], tuple[float, ...]]
 """Each scorer's score of a head set on a pair."""
+
+
+def chunks_of(sets: Sequence[HeadSet], pairs: Sequence[int], batch_size: int) -> Iterator[Chunk]:
+    """Sets with the same first layer go together, so that prefix reuse skips all the blocks before it."""
+    by_layer: dict[int, list[HeadSet]] = {}
+    for heads in sets:
+        by_layer.setdefault(next((head.layer for head in heads), 0), []).append(heads)
+    for _, some in sorted(by_layer.items()):
+        for first in range(0, len(some), batch_size):
+            for low in range(0, len(pairs), PAIRS_IN_A_CHUNK):
+                yield some[first : first + batch_size], pairs[low : low + PAIRS_IN_A_CHUNK]
 
 
 class Evaluator:
     """An `evaluate` for the hunt: head sets and pair numbers -> scores. Raises `Stopped` at `max_images` (0: no limit).
 
-    `distortions`: where the hunt asks for those of the sets that it measures.
+    `each` does the chunks, here or elsewhere. `distortions`: where the hunt asks for those of the sets that it measures.
     """
 
     def __init__(
         self,
-        generator: Generator,
+        each: Each,
         pairs: Sequence[Pair],
         scorer: Scorer,
         study: Study,
@@ -51,7 +63,7 @@ class Evaluator:
         progress: Progress,
         distortions: Distortions | None = None,
     ):
-        self.generator = generator
+        self.each = each
         self.pairs = pairs
         self.parts = components_of(scorer)
         self.study = study
@@ -73,18 +85,25 @@ class Evaluator:
 
     def __call__(self, sets: Sequence[HeadSet], pairs: Sequence[int]) -> list[Scores]:
         known: Known = {}
-        for some, numbers in self._chunks(sets, pairs):
-            held = self._held(some, numbers)
-            images = len(some) * len(numbers)
-            made = len(held) < images
-            if made:
-                self._check_limit(images)
-                held = self._run(some, numbers)
-            known |= held
-            self._report(some, known)
-            self.progress.finished(images, made)
-            self._announce()
+        missing: list[Chunk] = []
+        for chunk in chunks_of(sets, pairs, self.batch_size):
+            held = self._held(*chunk)
+            if len(held) == len(chunk[0]) * len(chunk[1]):
+                known |= held
+                self._finished(chunk, known, made=False)
+            else:
+                missing.append(chunk)
+        chunks = {self._job(*chunk): chunk for chunk in missing}
+        for job, made in self.each(self._within_limit(chunks)):
+            known |= self._keep(made, chunks[job])
+            self._finished(chunks[job], known, made=True)
         return self._scores(sets, pairs, known)
+
+    def _finished(self, chunk: Chunk, known: Known, made: bool) -> None:
+        sets, pairs = chunk
+        self._report(sets, known)
+        self.progress.finished(len(sets) * len(pairs), made)
+        self._announce()
 
     def _held(self, sets: Sequence[HeadSet], pairs: Sequence[int]) -> Known:
         """What the study holds of a chunk."""
@@ -97,49 +116,44 @@ class Evaluator:
 
     def pictures(self, heads: HeadSet) -> list[torch.Tensor]:
         """The set's pictures on every pair, [H, W, 3] each; those that the study does not hold are made and kept."""
-        result = []
-        for number, pair in enumerate(self.pairs):
-            image = kept_picture(self.study, self.text(heads), number)
-            if image is None:
-                made = self.generator.decode(self.generator.latents([heads], pair))[0]
-                data = png(made)
-                self.study.add([Row(self.text(heads), number, self.progress.round, "", (), preview(made), data)])
-                image = from_bytes(data)
-            result.append(image)
-        return result
+        text = self.text(heads)
+        found = {number: kept_picture(self.study, text, number) for number in range(len(self.pairs))}
+        jobs = [PictureJob((text,), (number,), (True,), scored=False) for number, one in found.items() if one is None]
+        for job, (made,) in self.each(jobs):
+            self.study.add([Row(text, made.pair, self.progress.round, "", (), made.preview, made.picture)])
+            found[job.pairs[0]] = from_bytes(made.picture)
+        return [image for image in found.values() if image is not None]
 
-    def _chunks(
-        self, sets: Sequence[HeadSet], pairs: Sequence[int]
-    ) -> Iterator[tuple[Sequence[HeadSet], Sequence[int]]]:
-        """Sets with the same first layer go together, so that prefix reuse skips all the blocks before it."""
-        by_layer: dict[int, list[HeadSet]] = {}
-        for heads in sets:
-            by_layer.setdefault(next((head.layer for head in heads), 0), []).append(heads)
-        for _, some in sorted(by_layer.items()):
-            for first in range(0, len(some), self.batch_size):
-                for low in range(0, len(pairs), PAIRS_IN_A_CHUNK):
-                    yield some[first : first + self.batch_size], pairs[low : low + PAIRS_IN_A_CHUNK]
+    def _job(self, sets: Sequence[HeadSet], pairs: Sequence[int]) -> PictureJob:
+        """Whole pictures are kept of sets that are no candidate: the baseline and each round's set."""
+        kept = tuple(not self._candidate(heads) for heads in sets)
+        return PictureJob(tuple(map(self.text, sets)), tuple(pairs), kept, distortions=self.distortions is not None)
 
-    def _run(self, sets: Sequence[HeadSet], pairs: Sequence[int]) -> Known:
-        """Generate, decode and score one chunk, and write it to the study."""
-        latents = [self.generator.latents(sets, self.pairs[pair], self.progress.send) for pair in pairs]
+    def _candidate(self, heads: HeadSet) -> str:
+        """The head that a set tries beside the chosen ones, "" where it is none or several."""
+        tried = heads - self._chosen
+        return self.text(tried) if len(tried) == 1 else ""
+
+    def _keep(self, made: Sequence[Picture], chunk: Chunk) -> Known:
+        """Write a finished chunk to the study."""
+        by_text = {self.text(heads): heads for heads in chunk[0]}
+        self.study.add(
+            Row(
+                one.heads,
+                one.pair,
+                self.progress.round,
+                self._candidate(by_text[one.heads]),
+                one.scores,
+                one.preview,
+                one.picture,
+            )
+            for one in made
+        )
         if self.distortions:
-            for pair, latent in zip(pairs, latents, strict=True):
-                self.distortions.note(sets, pair, latent)
-        images = [self.generator.decode(latent) for latent in latents]
-        rows = []
-        for pair, batch in zip(pairs, images, strict=True):
-            texts = [self.pairs[pair].text] * len(sets)
-            columns = [score_batch(part, batch, texts).tolist() for part, _ in self.parts]
-            for index, heads in enumerate(sets):
-                head = self.text(heads - self._chosen) if len(heads - self._chosen) == 1 else ""
-                kept = png(batch[index]) if not head else None
-                scores = tuple(float(column[index]) for column in columns)
-                rows.append(Row(self.text(heads), pair, self.progress.round, head, scores, preview(batch[index]), kept))
-        self.study.add(rows)
-        self._evaluated += len(rows)
-        by_text = {self.text(heads): heads for heads in sets}
-        return {(by_text[row.heads], row.pair): row.scores for row in rows}
+            for one in made:
+                self.distortions.keep(one)
+        self._evaluated += len(made)
+        return {(by_text[one.heads], one.pair): one.scores for one in made}
 
     def _scores(self, sets: Sequence[HeadSet], pairs: Sequence[int], known: Known) -> list[Scores]:
         """Raw scores of a single scorer; of several, the combined score against the baseline (scoring/combine.py)."""
@@ -169,12 +183,17 @@ class Evaluator:
             if heads - self._chosen and math.isfinite(score):
                 self.progress.best = score if self.progress.best is None else max(score, self.progress.best)
 
-    def _check_limit(self, more: int) -> None:
-        if self.max_images and self._evaluated + more > self.max_images:
-            raise Stopped(
-                f"max_images is {self.max_images}: {self._evaluated} images have been made, the next {more} would be over it. "
-                "Raise it and queue again to go on."
-            )
+    def _within_limit(self, jobs: Iterable[PictureJob]) -> Iterator[PictureJob]:
+        """The jobs, one after the other; `Stopped` in place of the first that would be over the limit."""
+        begun = self._evaluated
+        for job in jobs:
+            if self.max_images and begun + job.images > self.max_images:
+                raise Stopped(
+                    f"max_images is {self.max_images}: {begun} images have been made, the next {job.images} would be over it. "
+                    "Raise it and queue again to go on."
+                )
+            begun += job.images
+            yield job
 
     def _announce(self) -> None:
         """After the first images: how many there will be, and how long they will take."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,7 +35,9 @@ from .checks import check_acts
 from .distortion import Distortions
 from .evaluate import Evaluator
 from .identity import identity_of
+from .jobs import Maker, screened
 from .studies import study_path
+from .workers.crew import Crew, hands
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,12 @@ def search(
     plan: Plan,
     study_name: str,
     node: str | None,
+    crew: Crew | None = None,
 ) -> Results:
-    """Run a hunt, or go on with one. ValueError and StudyError name what is wrong; the user's cancel keeps all scores."""
+    """Run a hunt, or go on with one; a crew makes its pictures where there is one.
+
+    ValueError and StudyError name what is wrong, NoRay and NoWorkers why there can be no crew; the user's cancel keeps all scores.
+    """
     grid = grid_of(model)
     check_pairs(pairs, sampling.cfg)
     strategy = _strategy(plan, scorer)
@@ -92,7 +100,7 @@ def search(
             "batch_size": plan.batch_size,
         }
     }
-    with open_study(study_path(study_name, identity), identity) as study:
+    with open_study(study_path(study_name, identity), identity) as study, ExitStack() as stack:
         parts = components_of(scorer)
         scorers = [{"name": part.name, "unit": part.unit, "weight": weight} for part, weight in parts]
         study.put("about", {"grid": describe(grid), "scorers": scorers})
@@ -101,11 +109,14 @@ def search(
         images = planned_evaluations(*size, len(start), signs=2 if in_attention else 1)
         gradients = planned_gradients(*size)
         progress = Progress(node, study.path.stem, images, plan.rounds, gradients)
-        distort = Distortions(generator, pairs, study, grid) if strategy.refines else None
-        evaluator = Evaluator(
-            generator, pairs, scorer, study, grid, plan.batch_size, plan.max_images, progress, distort
-        )
-        attribute = Attribution(generator, pairs, scorer, study, grid, progress) if strategy.needs_gradients else None
+        maker = Maker(generator, pairs, scorer, grid, progress.send)
+        each = stack.enter_context(hands(crew, maker, progress, identity))
+        distort = Distortions(each, study, grid) if strategy.refines else None
+        evaluator = Evaluator(each, pairs, scorer, study, grid, plan.batch_size, plan.max_images, progress, distort)
+        attribute = None
+        if strategy.needs_gradients:
+            screen = partial(screened, each, grid) if crew else None
+            attribute = Attribution(generator, pairs, scorer, study, grid, progress, screen)
         planned = {
             "study": study.path.stem,
             "settings": {**asdict(sampling), **asdict(plan)},
@@ -142,7 +153,8 @@ def search(
         progress.finished(0, made=False)
         title = f"Hunt on {grid.model}: {' + '.join(part.name for part, _ in parts)}, {len(pairs)} pairs"
         chart = from_pil(hunt_chart(result, grid, title))[None]
-        return Results(format_heads(result.selected, grid), text, pictures, chart, study.path.stem, _note(result, grid))
+        note = "\n".join(filter(None, [_note(result, grid), *progress.notes]))
+        return Results(format_heads(result.selected, grid), text, pictures, chart, study.path.stem, note)
 
 
 def _strategy(plan: Plan, scorer: Scorer) -> Strategy:
@@ -163,6 +175,11 @@ def _spent(study: Study, progress: Progress, generator: Generator) -> dict[str, 
         "seconds": round(progress.seconds, 1),
         "batch_halved": generator.halved,
         "frame": asdict(generator.frame) if generator.frame else None,
+        **(
+            {"workers": {"jobs": dict(progress.jobs), "notes": progress.notes}}
+            if progress.jobs or progress.notes
+            else {}
+        ),
     }
 
 
