@@ -12,8 +12,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-import hunt
 import torch
+import trained
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import HeadSet, parse
 from headhunter_pack.headhunter.host.generation.generate import Generator, Sampling
@@ -40,10 +40,10 @@ def measure(
     """Rows, one for each head set, limit and scale, over the captions: mean and standard error of distortion, warmth over
     unguided and squared error to the real picture (over unguided's), at strength 1; and where the sheet was written.
     """
-    bench = hunt.Bench(steps, captions)
+    bench = trained.Trained(steps, captions)
     grid, warmth, fidelity = (
         grid_of(bench.model),
-        *map(bench.scorer, (hunt.Goal("warmth", 0), hunt.Goal("fidelity", 0))),
+        *map(bench.scorer, (trained.Goal("warmth", 0, 0), trained.Goal("fidelity", 0, 0))),
     )
     made: dict[tuple[str, float, float], torch.Tensor] = {}
 
