@@ -89,8 +89,8 @@ def test_signed(small, method):
 
 
 def test_signed_is_the_same_again_and_after_a_kill(small, monkeypatch):
-    whole = hunted(small, study="whole")
-    again = hunted(small, study="whole")
+    whole = hunted(small, study="signed whole")
+    again = hunted(small, study="signed whole")
     assert again.report["images_made_now"] == 0 and again.report["rounds"] == whole.report["rounds"]
     real, calls = Gradients._attributions, []
 
@@ -102,8 +102,8 @@ def test_signed_is_the_same_again_and_after_a_kill(small, monkeypatch):
 
     monkeypatch.setattr(Gradients, "_attributions", killed)
     with pytest.raises(comfy.model_management.InterruptProcessingException):
-        hunted(small, study="cut")
-    resumed = hunted(small, study="cut")
+        hunted(small, study="signed cut")
+    resumed = hunted(small, study="signed cut")
     assert calls == [0, 4, 4]
     assert resumed.heads == whole.heads and resumed.report["rounds"] == whole.report["rounds"]
     assert resumed.report["images_made_now"] == 4
