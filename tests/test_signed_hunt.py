@@ -9,7 +9,7 @@ from headhunter_pack.headhunter.families import sd3
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import HeadSet, parse
 from headhunter_pack.headhunter.heat import heat_of
-from headhunter_pack.headhunter.host.attribution.attribution import Attribution
+from headhunter_pack.headhunter.host.attribution.attribution import Gradients
 from headhunter_pack.headhunter.host.generation.generate import Generator, Sampling
 from headhunter_pack.headhunter.host.hunting.studies import find_study
 from headhunter_pack.nodes import HeadHunterSoftPAG
@@ -89,10 +89,10 @@ def test_signed(small, method):
 
 
 def test_signed_is_the_same_again_and_after_a_kill(small, monkeypatch):
-    whole = hunted(small, study="whole")
-    again = hunted(small, study="whole")
+    whole = hunted(small, study="signed whole")
+    again = hunted(small, study="signed whole")
     assert again.report["images_made_now"] == 0 and again.report["rounds"] == whole.report["rounds"]
-    real, calls = Attribution._attributions, []
+    real, calls = Gradients._attributions, []
 
     def killed(self, chosen, *rest):
         calls.append(len(chosen))
@@ -100,10 +100,10 @@ def test_signed_is_the_same_again_and_after_a_kill(small, monkeypatch):
             comfy.model_management.interrupt_current_processing()
         return real(self, chosen, *rest)
 
-    monkeypatch.setattr(Attribution, "_attributions", killed)
+    monkeypatch.setattr(Gradients, "_attributions", killed)
     with pytest.raises(comfy.model_management.InterruptProcessingException):
-        hunted(small, study="cut")
-    resumed = hunted(small, study="cut")
+        hunted(small, study="signed cut")
+    resumed = hunted(small, study="signed cut")
     assert calls == [0, 4, 4]
     assert resumed.heads == whole.heads and resumed.report["rounds"] == whole.report["rounds"]
     assert resumed.report["images_made_now"] == 4
