@@ -15,13 +15,14 @@ import { shipped } from "../server/shipped.js";
 import { drop } from "./drop.js";
 import { attach } from "./gestures.js";
 import { HeadText } from "./head_text.js";
-import { CHOICE, look } from "./look.js";
+import { CHOICE, UNSEEN, kept, look } from "./look.js";
 import { start, stop } from "./loop.js";
 import { loadMenu, menu } from "./menu_loader.js";
 import { paletteKey } from "./palette.js";
 import { buildParts } from "./parts.js";
 import { comeBack, leave, takePlace } from "./places.js";
 import { show } from "./show.js";
+import { Slider } from "./slider.js";
 import { targetOf } from "./target.js";
 
 const TYPE = "headhunter-grid";
@@ -35,8 +36,10 @@ export class HeadGrid {
   cursor = null;
   /** @type {import("./layout.js").Spot|null} what is under the pointer */
   hover = null;
-  /** @type {{from: import("./layout.js").Cell, to: import("./layout.js").Cell}|null} being drawn */
+  /** @type {import("./reach.js").Rectangle|null} being drawn */
   rectangle = null;
+  /** @type {import("./reach.js").Rectangle|null} cells whose strength is changed together */
+  selection = null;
   /** @type {import("./layout.js").Layout|null} where the cells lie; null where none are drawn */
   layout = null;
   /** @type {unknown[]} what was drawn last */
@@ -60,10 +63,14 @@ export class HeadGrid {
     this.parts = buildParts({
       presets: (button) => this.#openMenu(button),
       invert: () => this.heads.edit(invert),
-      clear: () => this.heads.edit(() => new Map()),
+      clear: () => this.heads.clear(),
+      strength: () => this.slider.open(this.selection?.from ?? { layer: null, head: null }),
       drop: (files) => drop(files, this.context()),
     });
-    attach(this.parts.canvas, targetOf(this, this.parts.canvas));
+    const target = targetOf(this, this.parts.canvas);
+    this.slider = new Slider(this.parts.root, this.parts.canvas, target);
+    this.parts.stage.append(this.slider.element);
+    attach(this.parts.canvas, target);
     this.#addWidget();
     chain(node, "onExecuted", () => this.#onRun());
     chain(node, "onRemoved", () => {
@@ -109,7 +116,7 @@ export class HeadGrid {
     if (time - this.#looked >= LOOK_MS) this.#look(time);
     const ratio = window.devicePixelRatio || 1;
     const state = [this.heads.text, this.strength, canvas.clientWidth, canvas.clientHeight, ratio, this.heads.seen, this.#palette,
-      this.hover, this.cursor, this.rectangle, document.activeElement === canvas, menu.now, shipped.now];
+      this.hover, this.cursor, this.rectangle, this.selection, document.activeElement === canvas, menu.now, shipped.now];
     if (this.#drawn.length && state.every((value, index) => value === this.#drawn[index])) return;
     this.#drawn = state;
     this.layout = show(this, ratio);
@@ -120,11 +127,11 @@ export class HeadGrid {
     this.#looked = time;
     this.#palette = paletteKey(this.parts.canvas);
     const before = this.heads.seen;
-    const seen = look(this.node, this.kind, this.app, this.api);
+    const seen = kept(look(this.node, this.kind, this.app, this.api), before);
     // What is the same stays the same object, so that comparing is cheap.
     if (JSON.stringify(seen) === JSON.stringify(before)) return;
     if (JSON.stringify(seen.grid) === JSON.stringify(before.grid)) seen.grid = before.grid;
-    else this.cursor = this.hover = null;
+    else this.cursor = this.hover = this.selection = null;
     this.heads.seen = seen;
   }
 
@@ -140,6 +147,7 @@ export class HeadGrid {
    * @param {string|undefined} model
    */
   choose(model) {
+    this.heads.seen = UNSEEN; // what was there before is not kept
     asOneStep(this.app, () => writeProperty(this.node, CHOICE, model));
     this.#looked = -LOOK_MS;
   }

@@ -96,6 +96,26 @@ export class HeadText {
     return this.grid ? format(heads, this.grid) : "";
   }
 
+  /** Whether the text is the node's own, and not empty. */
+  get canClear() {
+    return this.field !== null && this.seen.elsewhere === null && this.#written !== "";
+  }
+
+  /** Chooses no head, also where the text cannot be read. */
+  clear() {
+    if (this.canClear) this.write("");
+  }
+
+  /** Whether a text that a person wrote can be made one that the grid may change. */
+  canTidy() {
+    return this.seen.elsewhere === null && this.field !== null && isHandwritten(this.#written) && !this.read(this.#written).error;
+  }
+
+  /** Writes such a text in canonical form: its comments and line ends are lost. */
+  tidy() {
+    if (this.grid && this.canTidy()) this.write(this.format(this.read(this.#written).heads));
+  }
+
   /**
    * Changes the heads, where they can be changed, as one undo step.
    * @param {(heads: HeadSet, grid: import("../grid.js").Grid) => HeadSet} change

@@ -6,7 +6,7 @@ import { STYLE } from "./style.js";
 
 /**
  * Builds the elements, without any content from outside.
- * @param {{presets: (button: HTMLElement) => void, invert: () => void, clear: () => void, drop: (files: File[]) => void}} on
+ * @param {{presets: (button: HTMLElement) => void, invert: () => void, clear: () => void, strength: () => void, drop: (files: File[]) => void}} on
  */
 export function buildParts(on) {
   const presets = button("Presets ▾", "Presets and studies", on.presets);
@@ -14,8 +14,9 @@ export function buildParts(on) {
   presets.setAttribute("aria-haspopup", "menu");
   const invert = button("Invert", "Choose the heads that are not chosen", on.invert);
   const clear = button("Clear", "Choose no head", on.clear);
+  const strength = button("Strength", "The strength of the selected heads, or of all that are painted, by a slider or the mouse wheel", on.strength);
   const count = make("span", "hh-count");
-  const bar = make("div", "hh-bar", presets, invert, clear, count);
+  const bar = make("div", "hh-bar", presets, invert, clear, strength, count);
 
   const doing = make("span"), left = make("span"), done = make("progress");
   const hunt = make("div", "hh-hunt", doing, left, done);
@@ -39,7 +40,7 @@ export function buildParts(on) {
   for (const name of /** @type {const} */ (["pointerdown", "pointermove", "pointerup"]))
     root.addEventListener(name, (event) => event.button <= 0 && event.stopPropagation());
   acceptFiles(root, on.drop);
-  return { root, presets, invert, clear, count, hunt, doing, left, done, note, canvas, preview, legend, low, colours, high, scale, read, hint };
+  return { root, presets, invert, clear, strength, count, hunt, doing, left, done, note, stage, canvas, preview, legend, low, colours, high, scale, read, hint };
 }
 
 /**

@@ -18,7 +18,7 @@ const LEAST = 60; // pixels; in less there is nothing to see
 export function show(view, ratio) {
   const { heads, parts, hover, cursor, strength } = view;
   const { canvas } = parts;
-  const { grid, chosenByHand, file, refused, waiting, models, misfit, study } = heads.seen;
+  const { grid, chosenByHand, before, presets, file, refused, waiting, models, misfit, study } = heads.seen;
   const { text } = heads;
   const read = heads.read(text);
   const heat = grid && study ? heatOn(study, grid) : null;
@@ -27,8 +27,10 @@ export function show(view, ratio) {
   showWords(parts, {
     grid, heads: read.heads, strength, heat, progress, dark: colours.dark, hover, cursor,
     locked: grid ? heads.lock(text) : "", wrong: Boolean(read.error || misfit), fixed: heads.field === null,
-    chosenByHand, file, refused, waiting, models,
+    chosenByHand, before, presets, file, refused, waiting, models,
     choose: (model) => view.choose(model),
+    tidy: heads.canTidy() ? () => heads.tidy() : null,
+    clearable: heads.canClear, selection: view.selection,
     presetNames: (cell) => (grid && menu.now?.presetNames(grid, cell)) || [],
   });
   const layout = fit(canvas, grid, ratio);
@@ -46,7 +48,7 @@ export function show(view, ratio) {
     result: new Set(keysOf(heads.seen.result, grid)),
     cursor: isCell(hover) ? hover : cursor,
     focused: isCell(hover) || document.activeElement === canvas,
-    rectangle: view.rectangle,
+    rectangle: view.rectangle ?? view.selection,
     faded: Boolean(read.error),
   }, colours);
   return layout;

@@ -3,12 +3,15 @@
 import { kindOf } from "../grid.js";
 import { number } from "../heads.js";
 import { lastScore } from "../server/hunts.js";
+import { cellsBetween } from "./cells.js";
 import { isCell, keyAt } from "./layout.js";
 import { showNote } from "./note.js";
 import { set } from "./parts.js";
 import { ramp } from "./ramp.js";
+import { holds } from "./reach.js";
 
-const HINT = "drag to paint, ⇧ rectangle\nwheel or keys 1\u2060–\u20609: strength";
+const HINT = "drag: paint, ⇧ rectangle, ctrl select\n1\u2060–\u20609 − n or right click: strength";
+const EMPTY = "No heads yet: drag over cells to paint them, or take a preset.";
 
 /**
  * @typedef {object} Said
@@ -19,6 +22,8 @@ const HINT = "drag to paint, ⇧ rectangle\nwheel or keys 1\u2060–\u20609: str
  * @property {boolean} dark whether the ground is
  * @property {Spot|null} hover
  * @property {import("./layout.js").Cell|null} cursor
+ * @property {boolean} clearable there is a text to clear
+ * @property {import("./reach.js").Rectangle|null} selection
  * @property {boolean} fixed never anything to change here
  * @property {(spot: import("./layout.js").Cell) => string[]} presetNames of the presets that hold a head
  *
@@ -37,8 +42,10 @@ export function showWords(parts, shown) {
   const size = grid ? `${grid.model} ${grid.layers}×${grid.heads}` : "";
   const count = grid ? `${plural(heads.size, "head")} · ${plural(layers, "layer")}` : "";
   set(parts.count, count, size);
-  parts.invert.disabled = parts.clear.disabled = !grid || Boolean(locked);
-  parts.invert.hidden = parts.clear.hidden = shown.fixed;
+  parts.invert.disabled = !grid || Boolean(locked);
+  parts.strength.disabled = !grid || Boolean(locked) || !heads.size;
+  parts.clear.disabled = !shown.clearable;
+  parts.invert.hidden = parts.clear.hidden = parts.strength.hidden = shown.fixed;
   parts.canvas.classList.toggle("hh-fixed", Boolean(locked));
   parts.canvas.setAttribute("aria-label", grid
     ? `Head grid, ${size}, ${count}. ${locked || "Arrow keys move, space toggles, digits set the strength."}`
@@ -103,8 +110,10 @@ function showLegend(parts, { heat, dark }) {
  * @param {Spot|null} spot
  * @param {Shown} shown
  */
-function describe(spot, { grid, heads, strength, heat, presetNames }) {
+function describe(spot, shown) {
+  const { grid, heads, strength, heat, selection, presetNames } = shown;
   if (!grid) return "";
+  if (!spot && !heads.size && !shown.locked && !shown.fixed) return EMPTY;
   if (!spot) return `${grid.model} · ${grid.layers} layers × ${grid.heads} heads`;
   if (spot.layer === null && spot.head === null) return "all heads";
   if (spot.layer === null) return `H${spot.head} · head ${spot.head} of every layer`;
@@ -118,6 +127,7 @@ function describe(spot, { grid, heads, strength, heat, presetNames }) {
     own === undefined ? "" : own === null ? `strength ${number(strength)}` : `own strength ${number(own)}`,
     score === null ? "" : `score ${signed(score)}`,
     round === undefined ? "" : `chosen in round ${round}`,
+    selection && holds(selection, spot) ? `one of ${cellsBetween(grid, selection.from, selection.to).length} selected` : "",
     held(presetNames(spot)),
   ].filter(Boolean).join(" · ");
 }
