@@ -45,8 +45,8 @@ def test_live_reloaded_and_after(grid, request):
         grid.load(saved)
     grid.knows(7, "sd3-4x4")
     # What was there is there again, whether the hunt still runs or not.
-    grid.until("() => hh.text(7, '.hh-legend').includes('against unguided')", timeout=60_000)
-    grid.until("() => hh.text(7, '.hh-legend').includes('round 2')", timeout=120_000)
+    grid.until("() => /against unguided|head adds/.test(hh.text(7, '.hh-legend'))", timeout=60_000)
+    grid.until("() => hh.text(7, '.hh-legend').includes('round 2, what each head adds')", timeout=120_000)
     grid.until("async () => (await (await fetch('/queue')).json()).queue_running.length === 0", timeout=120_000)
     grid.says(7, ".hh-hunt", "")
     report = grid.server.get(f"/headhunter/studies/{grid.server.get('/headhunter/studies')[0]['id']}")["report"]

@@ -63,6 +63,7 @@ interface ComfyNode {
   addDOMWidget(name: string, type: string, element: HTMLElement, options: object): ComfyWidget;
   computeSize(): [number, number];
   connect(slot: number, to: ComfyNode | null, input: number): unknown;
+  disconnectInput(slot: number): unknown;
   getInputLink?(slot: number): ComfyLink | null;
   setDirtyCanvas?(foreground: boolean, background: boolean): void;
   setProperty?(name: string, value: string): void;
@@ -75,6 +76,7 @@ interface ComfyNode {
 interface ComfyCanvas {
   canvas: HTMLCanvasElement;
   graph: ComfyGraph | null;
+  selected_nodes?: Record<string, ComfyNode>;
   emitBeforeChange?(): void;
   emitAfterChange?(): void;
   processMouseDown?(event: PointerEvent): unknown;

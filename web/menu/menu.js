@@ -5,6 +5,7 @@
  */
 
 import { reasonOf } from "../errors.js";
+import { tell } from "../frontend/page.js";
 import { refusal } from "../fit.js";
 import { shipped } from "../server/shipped.js";
 import { listOwn } from "../server/userdata.js";
@@ -16,6 +17,7 @@ import { ownItem, saveItem } from "./own.js";
 import { Panel } from "./panel.js";
 import { studiesItem } from "./rounds.js";
 import { Session } from "./session.js";
+import { useFound } from "./use.js";
 
 export { presetNames } from "./names.js";
 
@@ -53,6 +55,22 @@ export async function importDropped(files, context) {
   if (refused || presets.length > 1) return;
   Panel.of(element)?.close();
   choose(session, presets[0]);
+}
+
+/**
+ * Puts what a hunt has found into a SoftPAG node, and says which.
+ * @param {Context} context
+ * @param {import("../server/library.js").Found} found
+ * @param {ComfyNode[]} selected
+ */
+export function useHeads(context, found, selected) {
+  try {
+    const { node, made, driven } = useFound(context, found, selected);
+    const wires = driven.length ? `\n${driven.join(", ")} come by wire and stay as they are` : "";
+    tell(context.app, "success", "Heads in use", `${found.heads}\n${made ? "in a new SoftPAG node" : `in the SoftPAG node #${node.id}`}${wires}`);
+  } catch (error) {
+    tell(context.app, "error", "The heads cannot be used", reasonOf(error));
+  }
 }
 
 /**

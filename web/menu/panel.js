@@ -10,6 +10,7 @@
  * @property {string} [refused] why it cannot be chosen
  * @property {() => void} [choose] Enter, Space, click
  * @property {() => void} [more] what else can be done: the button beside it, or the right arrow key
+ * @property {string} [moreTitle] what the button beside it does, by default that of a preset
  * @property {boolean} [opens] choosing opens another list (→ does it too)
  * @property {string} [key] finds the item again, to begin there
  *
@@ -153,7 +154,7 @@ export class Panel {
       const dots = make("button", "", "⋯");
       dots.type = "button";
       dots.tabIndex = -1;
-      dots.title = "Rename, delete, export";
+      dots.title = item.moreTitle ?? "Rename, delete, export";
       dots.setAttribute("aria-label", `${item.label}: more`);
       dots.addEventListener("click", item.more);
       row.append(dots);

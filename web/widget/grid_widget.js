@@ -11,6 +11,7 @@ import { asOneStep } from "../frontend/page.js";
 import { modelFile } from "../frontend/model_file.js";
 import { shownBy } from "../frontend/graph.js";
 import { gridOf, remember } from "../server/file_grid.js";
+import { foundIn } from "../server/hunts.js";
 import { shipped } from "../server/shipped.js";
 import { drop } from "./drop.js";
 import { attach } from "./gestures.js";
@@ -40,6 +41,12 @@ export class HeadGrid {
   rectangle = null;
   /** @type {import("./reach.js").Rectangle|null} cells whose strength is changed together */
   selection = null;
+  /** the pool is edited, where a hunt's scores could be shown */
+  editsPool = false;
+  /** scores are what each head adds to the set before, not against unguided */
+  added = true;
+  /** @type {boolean} a hunt's scores are shown in place of the pool: nothing is painted */
+  showsScores = false;
   /** @type {import("./layout.js").Layout|null} where the cells lie; null where none are drawn */
   layout = null;
   /** @type {unknown[]} what was drawn last */
@@ -64,6 +71,9 @@ export class HeadGrid {
       presets: (button) => this.#openMenu(button),
       invert: () => this.heads.edit(invert),
       clear: () => this.heads.clear(),
+      use: () => this.#use(),
+      mode: () => (this.editsPool = !this.editsPool),
+      scale: () => (this.added = !this.added),
       strength: () => this.slider.open(this.selection?.from ?? { layer: null, head: null }),
       drop: (files) => drop(files, this.context()),
     });
@@ -116,7 +126,7 @@ export class HeadGrid {
     if (time - this.#looked >= LOOK_MS) this.#look(time);
     const ratio = window.devicePixelRatio || 1;
     const state = [this.heads.text, this.strength, canvas.clientWidth, canvas.clientHeight, ratio, this.heads.seen, this.#palette,
-      this.hover, this.cursor, this.rectangle, this.selection, document.activeElement === canvas, menu.now, shipped.now];
+      this.hover, this.cursor, this.rectangle, this.selection, this.editsPool, this.added, document.activeElement === canvas, menu.now, shipped.now];
     if (this.#drawn.length && state.every((value, index) => value === this.#drawn[index])) return;
     this.#drawn = state;
     this.layout = show(this, ratio);
@@ -161,6 +171,13 @@ export class HeadGrid {
   /** @param {HTMLElement} button */
   async #openMenu(button) {
     (await loadMenu())?.openMenu(button, this.context());
+  }
+
+  /** The hunt's heads, into a SoftPAG node. */
+  async #use() {
+    const found = foundIn(this.heads.seen.study);
+    const selected = Object.values(this.app.canvas?.selected_nodes ?? {}); // the press itself selects this node a moment later
+    if (found) (await loadMenu())?.useHeads(this.context(), found, selected);
   }
 
   /** @returns {import("../menu/session.js").Context} what the menu is given */

@@ -6,7 +6,8 @@ import { STYLE } from "./style.js";
 
 /**
  * Builds the elements, without any content from outside.
- * @param {{presets: (button: HTMLElement) => void, invert: () => void, clear: () => void, strength: () => void, drop: (files: File[]) => void}} on
+ * @param {{presets: (button: HTMLElement) => void, invert: () => void, clear: () => void, strength: () => void, use: () => void, mode: () => void,
+ *   scale: () => void, drop: (files: File[]) => void}} on
  */
 export function buildParts(on) {
   const presets = button("Presets ▾", "Presets and studies", on.presets);
@@ -15,8 +16,11 @@ export function buildParts(on) {
   const invert = button("Invert", "Choose the heads that are not chosen", on.invert);
   const clear = button("Clear", "Choose no head", on.clear);
   const strength = button("Strength", "The strength of the selected heads, or of all that are painted, by a slider or the mouse wheel", on.strength);
+  const use = button("Use these heads", "Into the SoftPAG node that is selected or connected, or a new one: heads, strengths, scale, method", on.use);
+  const mode = button("Edit pool", "Scores of the hunt, or the heads that it tries, to be painted", on.mode);
+  use.classList.add("hh-main");
   const count = make("span", "hh-count");
-  const bar = make("div", "hh-bar", presets, invert, clear, strength, count);
+  const bar = make("div", "hh-bar", presets, invert, clear, strength, use, mode, count);
 
   const doing = make("span"), left = make("span"), done = make("progress");
   const hunt = make("div", "hh-hunt", doing, left, done);
@@ -28,19 +32,19 @@ export function buildParts(on) {
   canvas.setAttribute("role", "application");
   const stage = make("div", "hh-stage", canvas, preview);
 
-  const low = make("span"), colours = make("i"), high = make("span"), scale = make("span");
+  const low = make("span"), colours = make("i"), high = make("span"), scale = button("", "", on.scale);
   const legend = make("div", "hh-legend", low, colours, high, scale);
   const read = make("div", "hh-read"), hint = make("div", "hh-hint");
   read.setAttribute("aria-live", "polite");
   const foot = make("div", "hh-foot", read, hint, legend);
 
-  hunt.hidden = note.hidden = preview.hidden = legend.hidden = true;
+  use.hidden = mode.hidden = hunt.hidden = note.hidden = preview.hidden = legend.hidden = true;
   const root = make("div", "hh-grid", make("style", "", STYLE), bar, hunt, note, stage, foot);
   // A press in here moves no node. Its mouse events go on their way: ComfyUI takes its undo steps from the mouseup.
   for (const name of /** @type {const} */ (["pointerdown", "pointermove", "pointerup"]))
     root.addEventListener(name, (event) => event.button <= 0 && event.stopPropagation());
   acceptFiles(root, on.drop);
-  return { root, presets, invert, clear, strength, count, hunt, doing, left, done, note, stage, canvas, preview, legend, low, colours, high, scale, read, hint };
+  return { root, presets, invert, clear, strength, use, mode, count, hunt, doing, left, done, note, stage, canvas, preview, legend, low, colours, high, scale, read, hint };
 }
 
 /**

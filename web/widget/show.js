@@ -1,7 +1,7 @@
 /** Shows a grid as it is now: the words around the picture, and the picture. */
 
 import { keysOf } from "../heads.js";
-import { heatOn, previewUrl, progressOf } from "../server/hunts.js";
+import { foundIn, heatOn, previewUrl, progressOf } from "../server/hunts.js";
 import { draw } from "./drawing.js";
 import { isCell, keyAt, layoutOf } from "./layout.js";
 import { menu } from "./menu_loader.js";
@@ -21,7 +21,10 @@ export function show(view, ratio) {
   const { grid, chosenByHand, before, presets, file, refused, waiting, models, misfit, study } = heads.seen;
   const { text } = heads;
   const read = heads.read(text);
-  const heat = grid && study ? heatOn(study, grid) : null;
+  const known = grid && study ? heatOn(study, grid, view.added) : null;
+  const scored = Boolean(view.kind.pool && known?.scores.size);
+  view.showsScores = scored && !view.editsPool;
+  const heat = scored && view.editsPool ? null : known;
   const colours = coloursOf(canvas);
   const progress = progressOf(study);
   showWords(parts, {
@@ -30,6 +33,7 @@ export function show(view, ratio) {
     chosenByHand, before, presets, file, refused, waiting, models,
     choose: (model) => view.choose(model),
     tidy: heads.canTidy() ? () => heads.tidy() : null,
+    scored, showsScores: view.showsScores, usable: Boolean(grid && !progress && foundIn(study)),
     clearable: heads.canClear, selection: view.selection,
     presetNames: (cell) => (grid && menu.now?.presetNames(grid, cell)) || [],
   });

@@ -46,7 +46,9 @@ export const STYLE = `
   -webkit-line-clamp: 3; }
 .hh-legend { display: grid; grid-template-columns: auto 92px auto; gap: 1px 5px; align-items: center; font-size: 10px; opacity: .9; }
 .hh-legend i { height: 8px; border-radius: 2px; }
-.hh-legend span:last-child { grid-column: 1 / -1; text-align: center; opacity: .8; }
+.hh-legend button { grid-column: 1 / -1; text-align: center; opacity: .8; font: inherit; color: inherit; background: none; border: 0; padding: 0; }
+.hh-legend button:enabled { cursor: pointer; }
+.hh-legend button:enabled:hover { text-decoration: underline; }
 .hh-hint { opacity: .6; text-align: right; max-width: 48%; white-space: pre-line; }
 .hh-grid.hh-drop { box-shadow: inset 0 0 0 2px var(--hh-accent); }
 `;

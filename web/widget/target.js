@@ -26,7 +26,7 @@ export function targetOf(grid, canvas) {
   };
   return {
     grid: () => heads.grid,
-    heads: () => heads.copy(),
+    heads: () => (grid.showsScores ? null : heads.copy()),
     shown: () => heads.read(heads.text).heads,
     box: (spot) => {
       const { layout, selection } = grid;

@@ -2,7 +2,7 @@
 
 import { kindOf } from "../grid.js";
 import { number } from "../heads.js";
-import { lastScore } from "../server/hunts.js";
+import { signed } from "../server/library.js";
 import { cellsBetween } from "./cells.js";
 import { isCell, keyAt } from "./layout.js";
 import { showNote } from "./note.js";
@@ -22,6 +22,9 @@ const EMPTY = "No heads yet: drag over cells to paint them, or take a preset.";
  * @property {boolean} dark whether the ground is
  * @property {Spot|null} hover
  * @property {import("./layout.js").Cell|null} cursor
+ * @property {boolean} scored a hunt has scores to show
+ * @property {boolean} showsScores and they are shown: nothing is painted
+ * @property {boolean} usable a hunt has found heads
  * @property {boolean} clearable there is a text to clear
  * @property {import("./reach.js").Rectangle|null} selection
  * @property {boolean} fixed never anything to change here
@@ -45,8 +48,11 @@ export function showWords(parts, shown) {
   parts.invert.disabled = !grid || Boolean(locked);
   parts.strength.disabled = !grid || Boolean(locked) || !heads.size;
   parts.clear.disabled = !shown.clearable;
-  parts.invert.hidden = parts.clear.hidden = parts.strength.hidden = shown.fixed;
-  parts.canvas.classList.toggle("hh-fixed", Boolean(locked));
+  parts.invert.hidden = parts.clear.hidden = parts.strength.hidden = shown.fixed || shown.showsScores;
+  parts.use.hidden = !shown.usable;
+  parts.mode.hidden = !shown.scored;
+  set(parts.mode, shown.showsScores ? "Edit pool" : "Scores");
+  parts.canvas.classList.toggle("hh-fixed", Boolean(locked) || shown.showsScores);
   parts.canvas.setAttribute("aria-label", grid
     ? `Head grid, ${size}, ${count}. ${locked || "Arrow keys move, space toggles, digits set the strength."}`
     : "Head grid, model unknown");
@@ -102,7 +108,10 @@ function showLegend(parts, { heat, dark }) {
   set(parts.low, signed(-heat.limit));
   set(parts.high, signed(heat.limit));
   const base = heat.baseline === null ? "" : ` ${heat.baseline.toPrecision(3)}`;
-  set(parts.scale, `round ${heat.round}, against unguided${base}`, heat.scorers.join(" + "));
+  const told = heat.added ? "what each head adds" : `against unguided${base}`;
+  set(parts.scale, `round ${heat.round}, ${told}${heat.both ? " ⇄" : ""}`);
+  parts.scale.title = `${heat.scorers.join(" + ")}${heat.both ? ". Click: against unguided, or against the set before" : ""}`;
+  parts.scale.disabled = !heat.both;
 }
 
 /**
@@ -120,12 +129,12 @@ function describe(spot, shown) {
   if (!isCell(spot)) return `L${spot.layer} · the whole layer · ${kindOf(grid, spot.layer)}`;
   const key = keyAt(grid, spot);
   const own = heads.get(key);
-  const score = heat?.scores.get(key) ?? lastScore(grid, key);
+  const score = heat?.scores.get(key);
   const round = heat?.chosen.get(key);
   return [
     `L${spot.layer} H${spot.head} · ${kindOf(grid, spot.layer)}`,
     own === undefined ? "" : own === null ? `strength ${number(strength)}` : `own strength ${number(own)}`,
-    score === null ? "" : `score ${signed(score)}`,
+    score === undefined ? "" : `score ${signed(score)}${heat?.added ? " more" : ""} for ${heat?.scorers.join(" + ")}`,
     round === undefined ? "" : `chosen in round ${round}`,
     selection && holds(selection, spot) ? `one of ${cellsBetween(grid, selection.from, selection.to).length} selected` : "",
     held(presetNames(spot)),
@@ -140,8 +149,6 @@ const held = (names) => (names.length ? `in “${names[0]}”${names.length > 1 
  * @param {string} word
  */
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
-/** @param {number} value */
-const signed = (value) => (value > 0 ? "+" : value < 0 ? "−" : "") + Number(Math.abs(value).toPrecision(3));
 
 /**
  * `40 s`, `12 min`, `3.5 h`.

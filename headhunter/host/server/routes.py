@@ -27,7 +27,7 @@ from ...families import models_for_the_page
 from ...grid import GridError, describe
 from ...heat import heat_of
 from ...study import NoStudy, StudyError
-from ..hunting.studies import find_study, list_studies
+from ..hunting.studies import Library, find_study, list_studies
 from .shipped import shipped_presets
 
 GRID_FOLDERS = ("checkpoints", "diffusion_models", "unet_gguf")
@@ -80,6 +80,7 @@ class Workers:
 def add_routes(routes: web.RouteTableDef) -> None:
     """Register the routes on a server's table."""
     files, studies = Workers("files"), Workers("studies")
+    library = Library()
 
     @routes.get("/headhunter/grid")
     async def grid(request: web.Request) -> web.Response:
@@ -96,6 +97,10 @@ def add_routes(routes: web.RouteTableDef) -> None:
     @routes.get("/headhunter/studies")
     async def listed(request: web.Request) -> web.Response:
         return await files.answer(list_studies)
+
+    @routes.get("/headhunter/library")
+    async def about(request: web.Request) -> web.Response:
+        return await studies.answer(library.list)
 
     @routes.get("/headhunter/studies/{id}.csv")
     async def scores(request: web.Request) -> web.Response:
