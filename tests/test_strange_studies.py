@@ -15,7 +15,7 @@ from headhunter_pack.headhunter.host.hunting import studies
 from headhunter_pack.headhunter.host.server import routes
 from headhunter_pack.headhunter.study import Study, StudyError, open_study, read_study
 
-ASKED = ["{}", "{}/heat", "{}.csv", "{}/preview/1", "{}/preview/3"]
+ASKED = ["{}", "{}/heat", "{}.csv", "{}/preview/1", "{}/preview/3", "{}/pictures", "{}/sheet/0"]
 
 
 def asked(what: str, name: str) -> routes.Answer:
@@ -26,6 +26,8 @@ def asked(what: str, name: str) -> routes.Answer:
         lambda: routes._scores(name),
         lambda: routes._preview(name, "1"),
         lambda: routes._preview(name, "3"),
+        lambda: routes._pictures(name),
+        lambda: routes._sheet(name, "0"),
     ]
     return routes._made(makes[ASKED.index(what)])
 

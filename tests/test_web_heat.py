@@ -56,7 +56,7 @@ def test_live_reloaded_and_after(grid, request):
     grid.says(7, ".hh-read", "chosen in round 1")
     grid.says(7, ".hh-read", "score ")
     grid.until(
-        "() => { const i = hh.root(7).querySelector('.hh-preview'); return !i.hidden && i.complete && i.naturalWidth > 0 }"
+        "() => { const i = document.querySelector('.hh-card img'); return i && !i.hidden && i.complete && i.naturalWidth > 0 }"
     )
     assert grid.prompt() == before, "a hunt must leave the widgets alone"
 
@@ -111,6 +111,6 @@ def test_an_atlas_shows_its_pictures(grid):
     grid.knows(6, "sd3-4x4")
     grid.page.evaluate("() => app.queuePrompt(0)")
     grid.until("async () => (await (await fetch('/queue')).json()).queue_running.length === 0", timeout=60_000)
-    picture = "() => { const i = hh.root(6).querySelector('.hh-preview'); return !i.hidden && i.complete && i.naturalWidth > 0 && i.alt }"
+    picture = "() => { const i = document.querySelector('.hh-card img'); return i && !i.hidden && i.complete && i.naturalWidth > 0 && i.alt }"
     grid.page.mouse.move(*grid.spot(6, 0, 1))
     grid.until(f"() => ({picture})() === 'L0H1'", timeout=30_000)

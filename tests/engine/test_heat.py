@@ -1,9 +1,13 @@
-"""A study as colours and as a line in a list, read from its scores."""
+"""A study as colours, as a line in a list, and as pictures by head."""
+
+from io import BytesIO
 
 import pytest
+from headhunter_pack.headhunter.head_pictures import pictures_of, sheet_of
 from headhunter_pack.headhunter.heat import heat_of
 from headhunter_pack.headhunter.library import summary_of
 from headhunter_pack.headhunter.study import Row, open_study
+from PIL import Image
 
 GRID = {"model": "sd3-4x4", "layers": 4, "heads": 4, "kinds": ["joint"] * 4}
 GROUP = {"heads": "", "scale": 3.0, "strength": 0.5, "perturbation": "uniform", "method": "in attention"}
@@ -51,3 +55,32 @@ def test_a_line_about_it(study):
     summary = summary_of(study)
     assert summary["gain"] == pytest.approx(0.3) and summary["grid"] == GRID
     assert summary["found"] == heat_of(study)["found"] == {"heads": "L0H0-1", "group": GROUP}
+
+
+def jpeg(colour: str, size: tuple[int, int] = (192, 128)) -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", size, colour).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def test_pictures_by_head_and_their_sheet(tmp_path):
+    with open_study(tmp_path / "a.sqlite", IDENTITY) as study:
+        study.put("about", {"grid": GRID, "scorers": [{"name": "warmth", "unit": 1.0, "weight": 1.0}]})
+        study.add([Row("", pair, 0, "", (0.5,), jpeg("grey")) for pair in range(2)])
+        study.add([Row("L0H0", 0, 1, "L0H0", (0.75,), jpeg("red")), Row("L0H0", 1, 1, "L0H0", (0.25,), jpeg("lime"))])
+        study.add([Row("L1H1", 0, 1, "L1H1", (0.75,), b"no picture")])
+        study.add([Row("L0H0, L1H1", 0, 2, "L1H1", (1.0,), jpeg("blue"))])  # not alone any more
+        study.add([Row("L2H2", 0, 1, "L2H2", (0.75,), jpeg("blue", (1025, 8)))])
+        told = pictures_of(study)
+        assert {number for number in told["unguided"].values()} == {1, 2} and told["prompts"] == ["a", "b"]
+        first, second, third = told["heads"]
+        assert (first["head"], first["score"], first["pictures"]) == ("L0H0", 0.0, {0: 3, 1: 4})
+        assert (second["set"], second["round"], second["score"]) == ("L1H1", 1, 0.25)
+        tile = told["tile"]
+        for pair, colour in enumerate([(254, 0, 0), (0, 255, 1)]):
+            sheet = Image.open(BytesIO(sheet_of(study, pair)))
+            assert sheet.size == (told["columns"] * tile, 2 * tile)
+            assert sheet.getpixel((tile // 2, tile // 2)) == pytest.approx(colour, abs=3)
+            # Neither what is no picture nor one that is too large is shown.
+            assert sheet.getpixel((tile + tile // 2, tile // 2)) == pytest.approx((0, 0, 0), abs=3)
+            assert sheet.getpixel((tile // 2, tile + tile // 2)) == pytest.approx((0, 0, 0), abs=3)

@@ -15,6 +15,7 @@ import { shippedSections } from "./lists.js";
 import { setOwn } from "./names.js";
 import { ownItem, saveItem } from "./own.js";
 import { Panel } from "./panel.js";
+import { showPicker } from "./pictures.js";
 import { studiesItem } from "./rounds.js";
 import { Session } from "./session.js";
 import { useFound } from "./use.js";
@@ -34,6 +35,18 @@ export function openMenu(button, context) {
   const before = Panel.of(context.element);
   if (before) before.cancel();
   else new Session(button, context, showMain).home();
+}
+
+/**
+ * Opens the picker of pictures at a button, or closes it where it is open.
+ * @param {HTMLElement} button
+ * @param {Context} context
+ */
+export function openPictures(button, context) {
+  const before = Panel.of(context.element);
+  if (before) return before.cancel();
+  const session = new Session(button, context, () => showPicker(session));
+  session.home();
 }
 
 /**

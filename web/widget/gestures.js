@@ -20,6 +20,7 @@
  * @property {(rectangle: Rectangle|null) => void} select
  * @property {() => Spot|null} pointed what the line under the grid names, which keys act on
  * @property {(cell: Cell) => void} move the cursor
+ * @property {(by: number) => void} step to the pictures of another prompt
  * @property {(spot: Spot) => void} open the slider at a spot
  * @property {(spot: Spot) => void} aim the open slider at another spot
  * @property {() => boolean} takesWheel whether the wheel changes strengths

@@ -12,7 +12,9 @@ import { modelFile } from "../frontend/model_file.js";
 import { shownBy } from "../frontend/graph.js";
 import { gridOf, remember } from "../server/file_grid.js";
 import { foundIn } from "../server/hunts.js";
+import { drawn } from "../server/pictures.js";
 import { shipped } from "../server/shipped.js";
+import { Card } from "./card.js";
 import { drop } from "./drop.js";
 import { attach } from "./gestures.js";
 import { HeadText } from "./head_text.js";
@@ -23,6 +25,7 @@ import { paletteKey } from "./palette.js";
 import { buildParts } from "./parts.js";
 import { comeBack, leave, takePlace } from "./places.js";
 import { show } from "./show.js";
+import { PICTURES } from "./shown_pictures.js";
 import { Slider } from "./slider.js";
 import { targetOf } from "./target.js";
 
@@ -41,6 +44,8 @@ export class HeadGrid {
   rectangle = null;
   /** @type {import("./reach.js").Rectangle|null} cells whose strength is changed together */
   selection = null;
+  /** the prompt whose pictures are shown, counted on beyond the last */
+  pair = 0;
   /** the pool is edited, where a hunt's scores could be shown */
   editsPool = false;
   /** scores are what each head adds to the set before, not against unguided */
@@ -69,6 +74,7 @@ export class HeadGrid {
     this.heads = new HeadText(node, kind.field, app);
     this.parts = buildParts({
       presets: (button) => this.#openMenu(button),
+      pictures: (button) => this.#openPictures(button),
       invert: () => this.heads.edit(invert),
       clear: () => this.heads.clear(),
       use: () => this.#use(),
@@ -77,6 +83,7 @@ export class HeadGrid {
       strength: () => this.slider.open(this.selection?.from ?? { layer: null, head: null }),
       drop: (files) => drop(files, this.context()),
     });
+    this.card = new Card((by) => (this.pair += by));
     const target = targetOf(this, this.parts.canvas);
     this.slider = new Slider(this.parts.root, this.parts.canvas, target);
     this.parts.stage.append(this.slider.element);
@@ -84,6 +91,7 @@ export class HeadGrid {
     this.#addWidget();
     chain(node, "onExecuted", () => this.#onRun());
     chain(node, "onRemoved", () => {
+      this.card.remove();
       stop(this);
       leave(this.parts.root, node);
     });
@@ -126,7 +134,8 @@ export class HeadGrid {
     if (time - this.#looked >= LOOK_MS) this.#look(time);
     const ratio = window.devicePixelRatio || 1;
     const state = [this.heads.text, this.strength, canvas.clientWidth, canvas.clientHeight, ratio, this.heads.seen, this.#palette,
-      this.hover, this.cursor, this.rectangle, this.selection, this.editsPool, this.added, document.activeElement === canvas, menu.now, shipped.now];
+      this.hover, this.cursor, this.rectangle, this.selection, this.editsPool, this.added, this.pair, drawn.version,
+      this.node.properties?.[PICTURES], document.activeElement === canvas, menu.now, shipped.now];
     if (this.#drawn.length && state.every((value, index) => value === this.#drawn[index])) return;
     this.#drawn = state;
     this.layout = show(this, ratio);
@@ -171,6 +180,11 @@ export class HeadGrid {
   /** @param {HTMLElement} button */
   async #openMenu(button) {
     (await loadMenu())?.openMenu(button, this.context());
+  }
+
+  /** @param {HTMLElement} button */
+  async #openPictures(button) {
+    (await loadMenu())?.openPictures(button, this.context());
   }
 
   /** The hunt's heads, into a SoftPAG node. */

@@ -23,7 +23,8 @@ export function keyboard(element, target, endWheel) {
     if (event.key === "Escape") {
       if (target.selection()) target.select(null);
       else element.blur();
-    } else if (event.key in MOVES) moveBy(...MOVES[event.key]);
+    } else if (event.key === "," || event.key === ".") target.step(event.key === "," ? -1 : 1);
+    else if (event.key in MOVES) moveBy(...MOVES[event.key]);
     else if (!pressed(event.key, target)) return;
     event.preventDefault();
     event.stopPropagation();

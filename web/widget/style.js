@@ -15,6 +15,7 @@ export const STYLE = `
 .hh-bar button:disabled { opacity: .4; cursor: default; }
 .hh-bar button.hh-main { background: var(--hh-accent); color: #fff; }
 .hh-bar button.hh-main:hover:enabled { background: color-mix(in srgb, var(--hh-accent) 86%, #fff); }
+.hh-bar button.hh-pick { max-width: 130px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .hh-count { margin-left: auto; opacity: .8; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 .hh-hunt { display: grid; grid-template-columns: 1fr auto; gap: 3px 8px; }
 .hh-hunt progress { grid-column: 1 / -1; width: 100%; height: 4px; border: 0; border-radius: 2px; overflow: hidden;
@@ -38,8 +39,6 @@ export const STYLE = `
 .hh-slider button { font: inherit; color: inherit; border: 0; border-radius: 4px; padding: 2px 8px; cursor: pointer;
   background: color-mix(in srgb, var(--hh-fg) 14%, transparent); }
 .hh-slider button:hover { background: color-mix(in srgb, var(--hh-fg) 24%, transparent); }
-.hh-preview { position: absolute; width: 104px; height: auto; max-height: 60%; object-fit: contain; pointer-events: none; border-radius: 4px;
-  border: 2px solid var(--hh-fg); background: var(--hh-bg); box-shadow: 0 2px 8px rgba(0, 0, 0, .5); }
 /* As high whatever it says: else the cells would move under the pointer. */
 .hh-foot { display: flex; gap: 8px; align-items: flex-start; height: 43px; overflow: hidden; }
 .hh-read { flex: 1; min-width: 0; max-height: 100%; opacity: .9; overflow: hidden; display: -webkit-box; -webkit-box-orient: vertical;

@@ -53,6 +53,7 @@ export function targetOf(grid, canvas) {
     selection: () => grid.selection,
     select: (rectangle) => (grid.selection = rectangle),
     pointed: () => grid.hover ?? grid.cursor,
+    step: (by) => (grid.pair += by),
     open: (spot) => grid.slider.open(spot),
     aim: (spot) => grid.slider.aim(spot),
     takesWheel: () => grid.slider.isOpen,

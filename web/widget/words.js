@@ -11,6 +11,7 @@ import { ramp } from "./ramp.js";
 import { holds } from "./reach.js";
 
 const HINT = "drag: paint, ⇧ rectangle, ctrl select\n1\u2060–\u20609 − n or right click: strength";
+const PICK = "Pictures of heads, from an atlas, a comparison or a hunt on this model";
 const EMPTY = "No heads yet: drag over cells to paint them, or take a preset.";
 
 /**
@@ -22,6 +23,8 @@ const EMPTY = "No heads yet: drag over cells to paint them, or take a preset.";
  * @property {boolean} dark whether the ground is
  * @property {Spot|null} hover
  * @property {import("./layout.js").Cell|null} cursor
+ * @property {import("./shown_pictures.js").ShownPictures|null} pictures
+ * @property {string} picked the study whose pictures were picked; "" where none was
  * @property {boolean} scored a hunt has scores to show
  * @property {boolean} showsScores and they are shown: nothing is painted
  * @property {boolean} usable a hunt has found heads
@@ -49,6 +52,9 @@ export function showWords(parts, shown) {
   parts.strength.disabled = !grid || Boolean(locked) || !heads.size;
   parts.clear.disabled = !shown.clearable;
   parts.invert.hidden = parts.clear.hidden = parts.strength.hidden = shown.fixed || shown.showsScores;
+  parts.pictures.hidden = !grid;
+  const from = shown.picked && shown.pictures ? shown.pictures.pictures.goal || shown.picked : shown.picked;
+  set(parts.pictures, `${from || "Pictures"} ▾`, shown.picked ? `Pictures of the study ${shown.picked}` : PICK);
   parts.use.hidden = !shown.usable;
   parts.mode.hidden = !shown.scored;
   set(parts.mode, shown.showsScores ? "Edit pool" : "Scores");
@@ -63,23 +69,6 @@ export function showWords(parts, shown) {
   set(parts.read, words, words);
   parts.hint.hidden = Boolean(locked) || !grid || !parts.legend.hidden;
   set(parts.hint, HINT);
-}
-
-/**
- * A head's picture beside its cell; none where there is no address or no room.
- * @param {HTMLImageElement} preview
- * @param {import("./layout.js").Layout|null} layout
- * @param {Spot|null} spot
- * @param {string} url
- */
-export function showPreview(preview, layout, spot, url) {
-  preview.hidden = !url || !layout || !isCell(spot);
-  if (!url || !layout || !isCell(spot)) return;
-  if (preview.getAttribute("src") !== url) preview.src = url;
-  preview.alt = `L${spot.layer}H${spot.head}`;
-  const x = layout.x(spot.head), right = x + layout.cellWidth + 8;
-  preview.style.left = `${right + 112 < layout.width ? right : Math.max(0, x - 116)}px`;
-  preview.style.top = `${Math.max(0, Math.min(layout.y(spot.layer) - 40, layout.height - 116))}px`;
 }
 
 /**
@@ -135,10 +124,21 @@ function describe(spot, shown) {
     `L${spot.layer} H${spot.head} · ${kindOf(grid, spot.layer)}`,
     own === undefined ? "" : own === null ? `strength ${number(strength)}` : `own strength ${number(own)}`,
     score === undefined ? "" : `score ${signed(score)}${heat?.added ? " more" : ""} for ${heat?.scorers.join(" + ")}`,
+    heat ? "" : scoreIn(shown.pictures?.pictures, key),
     round === undefined ? "" : `chosen in round ${round}`,
     selection && holds(selection, spot) ? `one of ${cellsBetween(grid, selection.from, selection.to).length} selected` : "",
     held(presetNames(spot)),
   ].filter(Boolean).join(" · ");
+}
+
+/**
+ * A score from the study whose pictures are shown, which is named.
+ * @param {import("../server/pictures.js").Pictures|undefined} pictures
+ * @param {number} key
+ */
+function scoreIn(pictures, key) {
+  const score = pictures?.heads.get(key)?.score ?? null;
+  return score === null ? "" : `${signed(score)} for ${pictures?.goal} in ${pictures?.id}`;
 }
 
 /** @param {string[]} names */

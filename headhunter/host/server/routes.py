@@ -1,5 +1,5 @@
 """Read-only routes for the page: the grid of a checkpoint, the shipped presets, the studies, a study's report, scores and
-previews.
+pictures.
 
 Names are looked up in ComfyUI's own lists; a path is never taken. What is read may be anyone's: every request is answered,
 with a reason where it cannot be had, and none holds up ComfyUI's own work (see `Workers`).
@@ -25,6 +25,7 @@ from aiohttp import web
 from ...checkpoint import grid_from_file
 from ...families import models_for_the_page
 from ...grid import GridError, describe
+from ...head_pictures import pictures_of, sheet_of
 from ...heat import heat_of
 from ...study import NoStudy, StudyError
 from ..hunting.studies import Library, find_study, list_studies
@@ -32,6 +33,7 @@ from .shipped import shipped_presets
 
 GRID_FOLDERS = ("checkpoints", "diffusion_models", "unet_gguf")
 ANSWER_SECONDS = 30.0
+NUMBER = re.compile(r"[0-9]{1,12}")
 FORMULA = re.compile(r"\s*[=+\-@]")
 PICTURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 
@@ -114,6 +116,14 @@ def add_routes(routes: web.RouteTableDef) -> None:
     async def heat(request: web.Request) -> web.Response:
         return await studies.answer(lambda: _heat(request.match_info["id"]))
 
+    @routes.get("/headhunter/studies/{id}/pictures")
+    async def pictures(request: web.Request) -> web.Response:
+        return await studies.answer(lambda: _pictures(request.match_info["id"]))
+
+    @routes.get("/headhunter/studies/{id}/sheet/{pair}")
+    async def sheet(request: web.Request) -> web.Response:
+        return await studies.answer(lambda: _sheet(request.match_info["id"], request.match_info["pair"]))
+
     @routes.get("/headhunter/studies/{id}/preview/{number}")
     async def preview(request: web.Request) -> web.Response:
         return await studies.answer(lambda: _preview(request.match_info["id"], request.match_info["number"]))
@@ -173,6 +183,18 @@ def _heat(name: str) -> dict[str, Any]:
         return {"id": name} | heat_of(study)
 
 
+def _pictures(name: str) -> dict[str, Any]:
+    with find_study(name) as study:
+        return {"id": name} | pictures_of(study)
+
+
+def _sheet(name: str, pair: str) -> Answer:
+    if not NUMBER.fullmatch(pair):
+        raise ValueError("a pair has a number")
+    with find_study(name) as study:
+        return Answer(sheet_of(study, int(pair)), "image/jpeg")
+
+
 def _study(name: str) -> dict[str, Any]:
     with find_study(name) as study:
         return {
@@ -203,7 +225,7 @@ def _safe(cell: Any) -> Any:
 
 def _preview(name: str, number: str) -> Answer:
     """A preview as what its first bytes say it is."""
-    if not re.fullmatch(r"[0-9]{1,12}", number):
+    if not NUMBER.fullmatch(number):
         raise ValueError("a preview has a number")
     with find_study(name) as study:
         data = study.preview(int(number))
