@@ -101,8 +101,8 @@ interface ComfyApi {
   fetchApi(path: string): Promise<Response>;
   deleteUserData(path: string): Promise<Response>;
   getUserData(path: string): Promise<Response>;
-  listUserDataFullInfo(folder: string): Promise<{ path: string }[]>;
-  storeUserData(path: string, data: string, options: object): Promise<Response>;
+  listUserDataFullInfo(folder: string): Promise<{ path: string; modified?: number }[]>;
+  storeUserData(path: string, data: string | Blob, options: object): Promise<Response>;
 }
 
 interface Window {

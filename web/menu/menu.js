@@ -11,7 +11,7 @@ import { shipped } from "../server/shipped.js";
 import { listOwn } from "../server/userdata.js";
 import { choose } from "./choose.js";
 import { importFiles, keepFiles } from "./files.js";
-import { shippedSections } from "./lists.js";
+import { shippedSections, starredFirst } from "./lists.js";
 import { setOwn } from "./names.js";
 import { ownItem, saveItem } from "./own.js";
 import { Panel } from "./panel.js";
@@ -21,6 +21,7 @@ import { Session } from "./session.js";
 import { useFound } from "./use.js";
 
 export { presetNames } from "./names.js";
+export { readCard } from "./picture_card.js";
 
 /** @typedef {import("./session.js").Context} Context */
 
@@ -107,16 +108,14 @@ async function showMain(session, at = "") {
   ]);
   setOwn(users.flatMap(({ preset }) => preset ?? []));
   if (!panel.isOpen) return;
-  const sections = [
-    { title: "", items: [saveItem(session), importItem(session), studiesItem(session), ...problems] },
-    { title: "Yours", items: users.map((own) => ownItem(session, own)) },
-    ...shippedSections(session, packs),
-  ];
-  panel.list(grid ? `${TITLE} for ${grid.model}` : TITLE, sections.filter(({ items }) => items.length), { at });
+  const presets = [{ title: "Yours", items: users.map((own) => ownItem(session, own)) }, ...shippedSections(session, packs)];
+  const first = { title: "", items: [saveItem(session), importItem(session), studiesItem(session), ...problems] };
+  const sections = [first, ...starredFirst(presets)].filter(({ items }) => items.length);
+  panel.list(grid ? `${TITLE} for ${grid.model}` : TITLE, sections, { at, search: true });
 }
 
 /**
  * @param {Session} session
  * @returns {import("./panel.js").Item}
  */
-const importItem = (session) => ({ label: "Import preset files …", key: "import", choose: () => importFiles(session) });
+const importItem = (session) => ({ label: "Import preset files or cards …", key: "import", choose: () => importFiles(session) });

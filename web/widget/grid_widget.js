@@ -204,6 +204,7 @@ export class HeadGrid {
       field: heads.field,
       element: parts.root,
       setHeads: (text) => heads.write(text),
+      peek: (text) => (heads.peek = text),
       close: () => parts.canvas.focus({ preventScroll: true }),
     };
   }

@@ -14,6 +14,8 @@ const NOTHING = { heads: new Map(), error: "" };
 export class HeadText {
   /** @type {import("./look.js").Look} what the graph around the node says */
   seen = UNSEEN;
+  /** @type {string|null} another text that is looked at, and never written */
+  peek = null;
   /** @type {string|null} what a gesture will write when it ends */
   draft = null;
   /** @type {{text: string|null, grid: import("../grid.js").Grid|null, heads: HeadSet, error: string}} the last text that was read */
@@ -45,6 +47,7 @@ export class HeadText {
 
   /** The text to show. */
   get text() {
+    if (this.peek !== null) return this.peek;
     return this.seen.elsewhere === null ? this.draft ?? this.#written : this.#written;
   }
 

@@ -77,7 +77,7 @@ function button(text, title, press) {
 }
 
 /**
- * Takes JSON files that are dropped on the grid, and leaves all others to ComfyUI.
+ * Takes JSON and PNG files that are dropped on the grid, and leaves all others to ComfyUI.
  * @param {HTMLElement} root
  * @param {(files: File[]) => void} drop
  */
@@ -92,7 +92,7 @@ function acceptFiles(root, drop) {
   root.addEventListener("drop", (event) => {
     root.classList.remove("hh-drop");
     const files = [...(event.dataTransfer?.files ?? [])];
-    if (!files.length || !files.every((file) => /\.json$/i.test(file.name))) return;
+    if (!files.length || !files.every((file) => /\.(json|png)$/i.test(file.name))) return;
     event.preventDefault();
     event.stopPropagation();
     drop(files);
