@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from .heat import heat_of
+from .heat import ABOUT, heat_of
 from .library import summary_of
 from .study import Study
 
@@ -27,17 +27,21 @@ def pictures_of(study: Study) -> dict[str, Any]:
         {kind, goal, grid, prompts, unguided: {pair: number}, tile, columns,
          heads: [{head: head text, set: head text, round, score, pictures: {pair: number}}]}
 
-    Of a head that was tried in several rounds the first is taken: there it is alone. `set`: all the heads of that picture.
+    Of a head that was tried in several rounds the first is taken: there it is alone. `set`: all the heads of that picture,
+    or a comparison's name for them.
     score: as in `heat.heat_of`, of that round. Numbers are for the preview route. `tile`, `columns`: how `sheet_of` lays the
     heads out, in their order here. At most MOST_HEADS. StudyError where the study is not as it should be.
     """
     scores = {
         (round["round"], head): entry[0] for round in heat_of(study)["rounds"] for head, entry in round["heads"].items()
     }
+    variants = {one["key"]: one for one in study.shaped("about", ABOUT).get("variants", [])}
     unguided: dict[int, int] = {}
     heads: dict[str, dict[str, Any]] = {}
     for preview in study.previews():
-        head, pair, number = preview["head"], preview["pair"], preview["round"]
+        variant = variants.get(preview["head"])
+        head = variant["heads"] if variant else preview["head"]
+        pair, number = preview["pair"], preview["round"]
         if not preview["heads"]:
             unguided[pair] = preview["number"]
         if not head or (head not in heads and len(heads) >= MOST_HEADS):

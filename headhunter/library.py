@@ -15,8 +15,8 @@ REPORT = {
     "settings?": {"group?": dict},
 }
 IDENTITY = {"pairs?": [{"text?": str}]}
-KINDS = {"atlas": "atlas", "compare": "comparison", "variants": "comparison", "search": "hunt"}
-"""What only the identity of a kind of study holds."""
+BEFORE = {"atlas": "atlas", "search": "hunt"}
+"""What only the identity of a kind of study holds, for those that do not say their kind."""
 
 
 def summary_of(study: Study) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def summary_of(study: Study) -> dict[str, Any]:
     last = rounds[-1].get("joint", {}).get("mean") if rounds else None
     first = report.get("baseline", {}).get("mean")
     return {
-        "kind": next((kind for name, kind in KINDS.items() if name in identity), ""),
+        "kind": about.get("kind") or next((kind for name, kind in BEFORE.items() if name in identity), ""),
         "goal": [scorer["name"] for scorer in about.get("scorers", [])],
         "grid": about.get("grid"),
         "gain": None if last is None or first is None else last - first,
