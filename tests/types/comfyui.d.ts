@@ -5,6 +5,7 @@ interface ComfyWidget {
   type: string;
   value: any;
   options?: { values?: unknown };
+  label?: string;
   serialize?: boolean;
   callback?: (value: unknown, canvas: ComfyCanvas | undefined, node: ComfyNode) => void;
 }

@@ -112,6 +112,7 @@ export class HeadGrid {
       setValue: () => {},
       getMinHeight: () => MIN_HEIGHT + MARGINS,
     });
+    widget.label = "Heads";
     widget.serialize = false; // out of the workflow; the option keeps it out of the prompt
     root.style.minHeight = `${MIN_HEIGHT}px`;
     node.setSize?.([Math.max(node.size[0], WIDTH), Math.max(node.size[1], node.computeSize()[1])]);

@@ -30,6 +30,7 @@ export const CHOICE = "headhunter_grid";
  * @property {string} presets the model whose grid a preset node draws, since its own is not known; "" where it is
  * @property {import("../frontend/model_file.js").ModelFile|null} file
  * @property {string} refused why the file's grid is not known, in the server's words
+ * @property {boolean} wrongFile no run will tell a grid: the file is not there, or of another kind of model
  * @property {boolean} waiting the server has not answered yet which grid it is
  * @property {import("../server/models.js").Model[]} models to choose from
  * @property {string|null} elsewhere the heads where they come by wire or from a preset; null where they are the node's own text
@@ -40,7 +41,7 @@ export const CHOICE = "headhunter_grid";
  */
 
 /** @type {Look} before anything is known */
-export const UNSEEN = { grid: null, chosenByHand: false, before: false, presets: "", file: null, refused: "", waiting: true, models: [], elsewhere: null, misfit: "",
+export const UNSEEN = { grid: null, chosenByHand: false, before: false, presets: "", file: null, refused: "", wrongFile: false, waiting: true, models: [], elsewhere: null, misfit: "",
   result: "", study: "", version: 0 };
 
 /**
@@ -110,6 +111,7 @@ function modelOf(node, told, api) {
     grid: known ?? chosen,
     chosenByHand: Boolean(chosen),
     refused: answer?.error ?? "",
+    wrongFile: Boolean(answer?.wrong),
     waiting: !known && !chosen && asking,
     models: models.now ?? [],
   };

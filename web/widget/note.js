@@ -12,6 +12,7 @@
  * @property {boolean} waiting the server has not answered yet which grid it is
  * @property {import("../frontend/model_file.js").ModelFile|null} file the model's
  * @property {string} refused why the file's grid is not known, in the server's words
+ * @property {boolean} wrongFile that no run will tell it either
  * @property {import("../server/models.js").Model[]} models to choose from
  * @property {(model: string|undefined) => void} choose a grid by hand; undefined: none
  */
@@ -31,7 +32,7 @@ export function showNote(note, state) {
   if (note.dataset.key === key) return;
   note.dataset.key = key;
   note.hidden = !text;
-  note.classList.toggle("hh-error", wrong && !unknown);
+  note.classList.toggle("hh-error", unknown ? state.wrongFile : wrong);
   const line = document.createElement("span");
   line.textContent = text;
   note.replaceChildren(line, ...answers.map(([label, press]) => button(label, press)));
@@ -50,7 +51,8 @@ function whichGrid({ grid, chosenByHand, before, presets, file }) {
  * @param {boolean} unknown
  * @returns {[label: string, press: () => void][]}
  */
-function answersTo({ models, choose, chosenByHand, before, tidy }, unknown) {
+function answersTo({ models, choose, chosenByHand, before, tidy, wrongFile }, unknown) {
+  if (unknown && wrongFile) return [];
   if (unknown)
     return models.map(({ label, grid: { model, layers, heads } }) => [`${label} ${layers}×${heads}`, () => choose(model)]);
   /** @type {[string, () => void][]} */
@@ -60,8 +62,9 @@ function answersTo({ models, choose, chosenByHand, before, tidy }, unknown) {
 }
 
 /** @param {NoteState} state */
-function whyUnknown({ file, refused }) {
+function whyUnknown({ file, refused, wrongFile }) {
   if (!file) return "No model is connected, or its loader names no file. Choose the model:";
+  if (wrongFile) return sentence(refused);
   return `${sentence(refused || `The grid of ${file.name} is not known`)} Choose the model, or run the workflow once.`;
 }
 

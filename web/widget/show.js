@@ -19,7 +19,7 @@ const LEAST = 60; // pixels; in less there is nothing to see
 export function show(view, ratio) {
   const { heads, parts, hover, cursor, strength } = view;
   const { canvas } = parts;
-  const { grid, chosenByHand, before, presets, file, refused, waiting, models, misfit, study } = heads.seen;
+  const { grid, chosenByHand, before, presets, file, refused, wrongFile, waiting, models, misfit, study } = heads.seen;
   const { text } = heads;
   const read = heads.read(text);
   const known = grid && study ? heatOn(study, grid, view.added) : null;
@@ -34,7 +34,7 @@ export function show(view, ratio) {
     pictures, picked: picked ? id : "",
     grid, heads: read.heads, strength, heat, progress, dark: colours.dark, hover, cursor,
     locked: grid ? heads.lock(text) : "", wrong: Boolean(read.error || misfit), fixed: heads.field === null,
-    chosenByHand, before, presets, file, refused, waiting, models,
+    chosenByHand, before, presets, file, refused, wrongFile, waiting, models,
     choose: (model) => view.choose(model),
     tidy: heads.canTidy() ? () => heads.tidy() : null,
     scored, showsScores: view.showsScores, usable: Boolean(grid && !progress && foundIn(study)),

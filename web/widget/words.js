@@ -80,7 +80,7 @@ function showProgress({ hunt, doing, left, done }, progress) {
   if (!progress) return;
   const where = progress.round ? `round ${progress.round} of ${progress.rounds}` : "unguided pictures";
   set(doing, [where, progress.candidate, `${progress.done} of ${progress.total} pictures`].filter(Boolean).join(" · "));
-  set(left, progress.seconds_left === null ? "" : `${duration(progress.seconds_left)} left`);
+  set(left, progress.seconds_left === null || progress.done >= progress.total ? "" : `${duration(progress.seconds_left)} left`);
   done.max = Math.max(1, progress.total);
   done.value = progress.done;
 }

@@ -24,7 +24,7 @@ from aiohttp import web
 
 from ...checkpoint import grid_from_file
 from ...families import models_for_the_page
-from ...grid import GridError, describe
+from ...grid import GridError, UnknownModel, describe
 from ...head_pictures import pictures_of, sheet_of
 from ...heat import heat_of
 from ...study import NoStudy, StudyError
@@ -156,7 +156,8 @@ def _refused(why: str, status: int) -> Answer:
 def _grid(folder: str, name: str) -> dict[str, Any]:
     """The grid of a listed file (in any of the folders where `folder` is empty), with its size and time of change.
 
-    Where the header cannot be read (GGUF, .ckpt, another model), `error` says why and there is no grid.
+    Where the header cannot be read (GGUF, .ckpt, another model), `error` says why and there is no grid; `wrong` where it can,
+    and is of a model that is no family's.
     """
     if folder and folder not in GRID_FOLDERS:
         raise GridError(f"folder must be one of {', '.join(GRID_FOLDERS)}, or empty for any of them")
@@ -175,7 +176,7 @@ def _grid(folder: str, name: str) -> dict[str, Any]:
     try:
         return describe(grid_from_file(path)) | file
     except GridError as error:
-        return file | {"error": str(error)}
+        return file | {"error": str(error), "wrong": isinstance(error, UnknownModel)}
 
 
 def _heat(name: str) -> dict[str, Any]:
