@@ -10,6 +10,7 @@ from gridpage import SD3, GridPage, soft_pag
 from headhunter_pack.headhunter.families import grid_named
 from headhunter_pack.headhunter.grid import describe
 from headhunter_pack.headhunter.study import Row, open_study
+from test_web_grid import WIRE
 from test_web_menu import Menu
 
 pytestmark = [pytest.mark.live, pytest.mark.browser]
@@ -81,7 +82,8 @@ def test_a_new_node_is_one_step_of_undo(hunted):
 
 
 def test_into_the_node_that_the_heads_go_to(hunted):
-    hunted.graph([SD3, SEARCH, soft_pag(), KSAMPLER], [(1, 0, 2, 0), (1, 0, 3, 0), (2, 0, 3, 1), (3, 0, 4, 0)])
+    hunted.graph([SD3, SEARCH, soft_pag(), KSAMPLER], [(1, 0, 2, 0), (1, 0, 3, 0), (3, 0, 4, 0)])
+    hunted.page.evaluate(WIRE, [2, 3])
     before = hunted.grid.prompt()
     assert before["3"]["inputs"]["heads"] == ["2", 0]
     use(hunted)
