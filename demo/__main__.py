@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:1] = [str(ROOT)]  # in place of demo/ itself
 
-from demo import guidance, hunting, side_by_side, tuning  # noqa: E402
+from demo import gallery, guidance, hunting, side_by_side, tuning  # noqa: E402
 from demo.progress import say  # noqa: E402
 from demo.spreading import SERVERS  # noqa: E402
 from demo.versions import versions  # noqa: E402
@@ -26,7 +26,7 @@ from hosting import setup  # noqa: E402  (after the path is right)
 from hosting.server import PromptError, Server, ServerError  # noqa: E402
 
 FORMAT = "headhunter-demo/1"
-TEMPLATE = "headhunter_demo > demo_softpag"
+PACK, TEMPLATE = "headhunter_demo", "demo_softpag"
 # The fused attention suits a model this small. One thread a server: beside other work two were ten times slower (7 s against
 # 0.7 s of CPU for a picture), and the pictures do not depend on the number of cores.
 ARGUMENTS = ["--use-pytorch-cross-attention"]
@@ -45,7 +45,11 @@ def options() -> argparse.Namespace:
         "--quick", action="store_true", help="two captions, one picture each, few steps: a check, not a measurement"
     )
     parser.add_argument(
-        "--serve", action="store_true", help="keep ComfyUI up afterwards, to open in a browser; Ctrl-C ends it"
+        "--serve", action="store_true", help="only serve ComfyUI, to open in a browser and paint; Ctrl-C ends it"
+    )
+    parser.add_argument("--measure", action="store_true", help="with --serve: run and measure everything meanwhile too")
+    parser.add_argument(
+        "--presets", action="store_true", help="make the pictures of the demo's presets anew, into demo/presets"
     )
     parser.add_argument(
         "--tune", action="store_true", help="measure every head and a grid of settings on the tuning captions instead"
@@ -68,20 +72,29 @@ def demo(chosen: argparse.Namespace) -> None:
     def server(base: Path | None = None) -> Server:
         return Server(host, models=[folder / "models"], custom_nodes=packs, base=base, arguments=ARGUMENTS)
 
+    if base:
+        gallery.offer(base)
     with server(base) as first:
         if chosen.serve:
-            say(f"open {first.url} in a browser; the demo's workflow is in Templates: {TEMPLATE}")
-        with ExitStack() as others:
-            # A visitor's pictures should not wait behind the demo's.
-            servers = [] if chosen.serve else [first]
-            servers += [others.enter_context(server()) for _ in range(SERVERS - len(servers))]
-            if chosen.tune:
-                tuning.run(servers, out, chosen.quick)
-            else:
-                measure(servers, out, chosen.quick, started)
+            say(f"open {address(first)} in a browser, and paint; Ctrl-C ends it")
+        if chosen.presets:
+            gallery.write([first])
+        elif chosen.measure or not chosen.serve:
+            with ExitStack() as others:
+                # A visitor's pictures should not wait behind the demo's.
+                servers = [] if chosen.serve else [first]
+                servers += [others.enter_context(server()) for _ in range(SERVERS - len(servers))]
+                if chosen.tune:
+                    tuning.run(servers, out, chosen.quick)
+                else:
+                    measure(servers, out, chosen.quick, started)
         if chosen.serve:
-            say(f"done; ComfyUI stays up at {first.url} (template {TEMPLATE}) until Ctrl-C")
             keep_up(first)
+
+
+def address(server: Server) -> str:
+    """The page with the demo's workflow open in it."""
+    return f"{server.url}/?template={TEMPLATE}&source={PACK}"
 
 
 def measure(servers: Sequence[Server], out: Path, quick: bool, started: float) -> None:

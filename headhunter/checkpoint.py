@@ -16,12 +16,13 @@ MAX_SIZE = 2**40
 
 
 def grid_from_file(path: Path) -> Grid:
-    """The grid of a safetensors file, read from its header (up to 8 MB). GridError names the file and why it has none."""
+    """The grid of a safetensors file, read from its header (up to 8 MB). GridError names the file and why it has none: UnknownModel where
+    its model is no family's."""
     shapes = read_header(path)
     try:
         return grid_of_shapes(shapes)
     except GridError as error:
-        raise GridError(f"{path.name}: {error}") from None
+        raise type(error)(f"{path.name}: {error}") from None
 
 
 def read_header(path: Path) -> dict[str, tuple[int, ...]]:

@@ -15,6 +15,10 @@ class GridError(ValueError):
     """A file or model whose grid cannot be told; the message says which and why."""
 
 
+class UnknownModel(GridError):
+    """A file that can be read, of a model that is no family's."""
+
+
 @dataclass(frozen=True)
 class Segment:
     """A run of layers of one kind. `letter`: what numbers them by themselves in head text (FLUX: D and S), or ""."""

@@ -167,6 +167,10 @@ class Study:
         )
         return [dict(zip(("number", "heads", "pair", "round", "head"), row, strict=True)) for row in rows]
 
+    def preview_count(self) -> int:
+        """How many previews there are."""
+        return self._rows("SELECT COUNT(*) FROM pictures WHERE kind = 'preview'")[0][0]
+
     def first_previews(self) -> list[dict[str, Any]]:
         """Number, round and candidate of one preview of each candidate: that of its first pair."""
         # By the score's round and candidate: older studies kept the picture of a round's set anew under no candidate.
@@ -179,19 +183,32 @@ class Study:
         )
         return [{"number": number, "round": round, "head": head} for number, round, head, _ in rows]
 
-    def differences(self) -> list[tuple[Any, ...]]:
-        """(round, candidate, scorer, mean of its scores minus the baseline's on the same pairs, pairs), by round.
+    def differences(self, number: int | None = None, base: str = "") -> list[tuple[Any, ...]]:
+        """(round, candidate, scorer, mean of its scores minus those of the set `base` on the same pairs, pairs), by round; of
+        one round alone where `number` is given. `base`: the set's canonical head text, by default the unguided pictures.
 
         The mean is None where a score is missing (a broken picture).
         """
         return self._rows(
             "SELECT s.round, s.head, s.scorer, "
             "CASE WHEN COUNT(s.value - b.value) = COUNT(*) THEN AVG(s.value - b.value) END, COUNT(*) FROM scores s "
-            "JOIN scores b ON b.heads = '' AND b.pair = s.pair AND b.scorer = s.scorer "
-            "WHERE s.head <> '' GROUP BY s.round, s.head, s.scorer ORDER BY s.round, s.head, s.scorer",
-            (),
+            "JOIN scores b ON b.heads = ? AND b.pair = s.pair AND b.scorer = s.scorer "
+            "WHERE s.head <> '' AND (? IS NULL OR s.round = ?) "
+            "GROUP BY s.round, s.head, s.scorer ORDER BY s.round, s.head, s.scorer",
+            (base, number, number),
             (is_count, is_text, is_count, is_score, is_count),
         )
+
+    def set_of(self, number: int, chosen: Sequence[str]) -> str | None:
+        """The canonical head text of the set that a round ended with: of its only chosen candidate, or of several together.
+        `number` 0 is what the hunt began with. None where it has not been measured."""
+        alone = chosen[0] if len(chosen) == 1 else ""
+        rows = self._rows(
+            "SELECT DISTINCT heads FROM scores WHERE round = ? AND heads <> '' AND (head = ? OR ? = 0) LIMIT 2",
+            (number, alone, number),
+            (is_text,),
+        )
+        return rows[0][0] if len(rows) == 1 else None
 
     def baseline(self, scorer: int) -> list[float]:
         """A scorer's scores of the unguided pictures, by pair."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
+from inspect import signature
 from typing import Any
 
 import comfy.samplers
@@ -25,13 +28,25 @@ def where_known(**keywords: Any) -> dict[str, Any]:
     return {name: value for name, value in keywords.items() if name in known}
 
 
+def seldom(make: Callable[..., Any]) -> Callable[..., Any]:
+    """A kind of input, marked as advanced where this host has that (io of 2026): the page then folds it away."""
+    return partial(make, advanced=True) if "advanced" in signature(make).parameters else make
+
+
+SELDOM_FLOAT = seldom(io.Float.Input)
+SELDOM_INT = seldom(io.Int.Input)
+SELDOM_COMBO = seldom(io.Combo.Input)
+
+
 def model(more: str = "") -> io.Model.Input:
     return io.Model.Input("model", tooltip=f"The model: {SUPPORTED}.{f' {more}' if more else ''}")
 
 
-def fraction(name: str, default: float, tooltip: str, optional: bool = False) -> io.Float.Input:
-    """0 to 1."""
-    return io.Float.Input(name, default=default, min=0.0, max=1.0, step=0.01, optional=optional, tooltip=tooltip)
+def fraction(
+    name: str, default: float, tooltip: str, optional: bool = False, make: Callable[..., Any] = io.Float.Input
+) -> io.Float.Input:
+    """0 to 1. `make`: the kind of input, such as `SELDOM_FLOAT`."""
+    return make(name, default=default, min=0.0, max=1.0, step=0.01, optional=optional, tooltip=tooltip)
 
 
 def scale(tooltip: str) -> io.Float.Input:
@@ -62,7 +77,7 @@ def scheduler() -> io.Combo.Input:
 
 
 def tokens(tooltip: str = AS_IN_SOFT_PAG, optional: bool = False) -> io.Combo.Input:
-    return io.Combo.Input("tokens", options=list(TOKENS), default="all", optional=optional, tooltip=tooltip)
+    return SELDOM_COMBO("tokens", options=list(TOKENS), default="all", optional=optional, tooltip=tooltip)
 
 
 def perturbation(tooltip: str = AS_IN_SOFT_PAG, optional: bool = False) -> io.Combo.Input:
@@ -72,11 +87,11 @@ def perturbation(tooltip: str = AS_IN_SOFT_PAG, optional: bool = False) -> io.Co
 
 def temperature(tooltip: str = "Used by that perturbation alone.", optional: bool = False) -> io.Float.Input:
     low, high = TEMPERATURE_RANGE
-    return io.Float.Input("temperature", default=2.0, min=low, max=high, step=0.01, optional=optional, tooltip=tooltip)
+    return SELDOM_FLOAT("temperature", default=2.0, min=low, max=high, step=0.01, optional=optional, tooltip=tooltip)
 
 
 def batch_size(tooltip: str) -> io.Int.Input:
-    return io.Int.Input("batch_size", default=4, min=1, max=64, tooltip=tooltip)
+    return SELDOM_INT("batch_size", default=4, min=1, max=64, tooltip=tooltip)
 
 
 def study(tooltip: str) -> io.String.Input:
@@ -90,7 +105,7 @@ def method(tooltip: str = AS_IN_SOFT_PAG) -> io.Combo.Input:
 
 def limit(tooltip: str = AS_IN_SOFT_PAG) -> io.Float.Input:
     low, high = LIMIT_RANGE
-    return io.Float.Input("limit", default=LIMIT, min=low, max=high, step=0.05, optional=True, tooltip=tooltip)
+    return SELDOM_FLOAT("limit", default=LIMIT, min=low, max=high, step=0.05, optional=True, tooltip=tooltip)
 
 
 def limit_of(method: str, value: float) -> float:

@@ -88,11 +88,13 @@ class HeadHunterSearch(io.ComfyNode):
                 inputs.study(
                     "A name for the record on disk (output/headhunter). Empty: named by itself; the same hunt goes on where it was."
                 ),
-                inputs.fraction("denoise", 1.0, "Below 1: start from latent_image's picture.", optional=True),
+                inputs.fraction(
+                    "denoise", 1.0, "Below 1: start from latent_image's picture.", True, inputs.SELDOM_FLOAT
+                ),
                 inputs.tokens(optional=True),
                 inputs.perturbation(optional=True),
                 inputs.temperature(optional=True),
-                io.Int.Input(
+                inputs.SELDOM_INT(
                     "max_images",
                     default=0,
                     min=0,

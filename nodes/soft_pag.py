@@ -67,6 +67,7 @@ class HeadHunterSoftPAG(io.ComfyNode):
                     0.0,
                     "Brings the result's contrast back towards the unguided prediction's, per picture. 0 is off; "
                     "raise it where a high scale oversaturates. With several groups the largest one acts, once.",
+                    make=inputs.SELDOM_FLOAT,
                 ),
                 inputs.tokens(
                     "all: text and image tokens, as the paper's head numbers mean it. image: only the picture's own tokens "
@@ -81,7 +82,7 @@ class HeadHunterSoftPAG(io.ComfyNode):
                 inputs.temperature(
                     "Used by the perturbation temperature alone: above 1 flattens the head's attention, below 1 sharpens it."
                 ),
-                io.Combo.Input(
+                inputs.SELDOM_COMBO(
                     "mix",
                     options=list(MIXES),
                     default="add",
@@ -104,7 +105,7 @@ class HeadHunterSoftPAG(io.ComfyNode):
                     "In attention alone: how many times its own length a token's output may become in one head. 2 changes little at "
                     "low scales and keeps high ones usable; lower tames more, 0 is no limit."
                 ),
-                io.Float.Input(
+                inputs.SELDOM_FLOAT(
                     "end_scale",
                     default=1.0,
                     min=END_SCALE_RANGE[0],

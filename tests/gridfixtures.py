@@ -40,6 +40,9 @@ def models(tmp_path_factory) -> Path:
     header_only(folder / "checkpoints" / "sd3.safetensors", sd3_shapes(24))
     header_only(folder / "checkpoints" / "large.safetensors", sd3_shapes(38))
     header_only(folder / "diffusion_models" / "flux1-dev.safetensors", flux_shapes())
+    header_only(
+        folder / "checkpoints" / "sdxl.safetensors", {"model.diffusion_model.input_blocks.0.0.weight": (320, 4, 3, 3)}
+    )
     for model, shapes in FULL_SIZE.items():
         header_only(folder / "diffusion_models" / f"{model}.safetensors", shapes)
     weights = load_file(DEMO / "models" / "diffusion_models" / "headhunter_demo_sd3.safetensors")

@@ -114,21 +114,36 @@ def test_a_comparison_with_its_sheet_and_table(runs):
 
 @pytest.mark.live
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C cannot be sent to one process on Windows")
-def test_serve_offers_the_workflow_and_ctrl_c_ends_it(host, tmp_path):
-    process = subprocess.Popen(**command(host, "--serve", "--quick", "--out", tmp_path), stdout=subprocess.DEVNULL)
+@pytest.mark.browser
+def test_serve_opens_ready_to_paint_and_ctrl_c_ends_it(host, tmp_path, chrome):
+    """The address that it prints opens the demo's model with heads chosen and presets with pictures; nothing runs by itself."""
+    process = subprocess.Popen(**command(host, "--serve", "--out", tmp_path), stdout=subprocess.DEVNULL)
     try:
         line = next(line for line in process.stderr if "http://" in line)
         address = line.split("open ")[1].split()[0]
-        pack, template = line.rpartition(": ")[2].strip().split(" > ")
-        with urllib.request.urlopen(f"{address}/workflow_templates") as answer:
-            assert template in json.load(answer)[pack]
+        url = address.split("/?")[0]
+        context = chrome.new_context(viewport={"width": 1600, "height": 1000})
+        page = context.new_page()
+        page.goto(address)
+        page.wait_for_selector(".hh-count:has-text('2 heads')", timeout=60_000)
+        assert page.evaluate("() => app.graph._nodes.some((n) => n.type === 'HeadHunterSoftPAG')")
+        page.locator(".hh-bar .hh-main").first.click()
+        page.wait_for_function("() => document.querySelectorAll('.hh-menu-row img').length >= 4")
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('.hh-menu-row img')].every((i) => i.naturalWidth === 128)"
+        )
+        context.close()
+        with urllib.request.urlopen(f"{url}/queue") as answer:
+            assert json.load(answer) == {"queue_running": [], "queue_pending": []}
+        with urllib.request.urlopen(f"{url}/history") as answer:
+            assert json.load(answer) == {}
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
     finally:
         process.kill()
         process.stderr.close()
     with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(address)
+        urllib.request.urlopen(url)
 
 
 def test_a_folder_that_cannot_be_written_is_named(host, tmp_path):

@@ -51,6 +51,19 @@ def test_nodes_are_found_by_other_words_where_this_comfyui_has_them(host):
         assert any(node.GET_SCHEMA().essentials_category for node in NODES)
 
 
+def test_seldom_inputs_are_marked_where_this_comfyui_has_that(host):
+    from comfy_api.v0_0_2 import io
+    from headhunter_pack.nodes import inputs
+
+    def newer(id, advanced=None):
+        return advanced
+
+    assert inputs.seldom(newer)("x") is True
+    assert inputs.seldom(lambda id: "as it was")("x") == "as it was"
+    marked = getattr(inputs.tokens(), "advanced", None)
+    assert marked is (True if hasattr(io.Combo.Input("x"), "advanced") else None)
+
+
 @pytest.mark.parametrize(("name", "served"), [("headhunter", True), ("head hunter", False), ("köpfe", False)])
 def test_a_folder_that_the_page_is_not_served_from_is_named_in_the_log(host, tmp_path, caplog, name, served):
     (tmp_path / name).symlink_to(ROOT)

@@ -15,7 +15,7 @@ from headhunter_pack.headhunter.host.hunting import studies
 from headhunter_pack.headhunter.host.server import routes
 from headhunter_pack.headhunter.study import Study, StudyError, open_study, read_study
 
-ASKED = ["{}", "{}/heat", "{}.csv", "{}/preview/1", "{}/preview/3"]
+ASKED = ["{}", "{}/heat", "{}.csv", "{}/preview/1", "{}/preview/3", "{}/pictures", "{}/sheet/0"]
 
 
 def asked(what: str, name: str) -> routes.Answer:
@@ -26,6 +26,8 @@ def asked(what: str, name: str) -> routes.Answer:
         lambda: routes._scores(name),
         lambda: routes._preview(name, "1"),
         lambda: routes._preview(name, "3"),
+        lambda: routes._pictures(name),
+        lambda: routes._sheet(name, "0"),
     ]
     return routes._made(makes[ASKED.index(what)])
 
@@ -84,6 +86,21 @@ def test_the_list_stands_what_is_no_study(folder):
     os.mkfifo(folder / "pipe.sqlite")
     (folder / "=x.sqlite").touch()
     assert [entry["id"] for entry in studies.list_studies()] == ["good"]
+
+
+@pytest.mark.parametrize("what", hostile.ALL)
+def test_the_library_says_what_each_is_or_why_not(folder, what):
+    hostile.ALL[what](folder / "x.sqlite")
+    hostile.good(folder / "good.sqlite")
+    library = studies.Library()
+    started = time.monotonic()
+    listed = {entry["id"]: entry for entry in json.loads(json.dumps(library.list(), allow_nan=False))}
+    assert time.monotonic() - started < 5
+    assert listed["good"]["images"] == 4 and listed["good"]["goal"] == ["one", "two"]
+    assert "x" not in listed or ("error" in listed["x"]) or listed["x"]["images"] >= 0
+    if what in hostile.UNREADABLE and "x" in listed:
+        assert listed["x"]["error"]
+    assert {entry["id"]: entry for entry in library.list()}.keys() == listed.keys()
 
 
 def test_no_folder_is_no_studies(monkeypatch, tmp_path):
@@ -175,5 +192,5 @@ def test_heat_of_a_broken_picture(tmp_path):
     path = tmp_path / "x.sqlite"
     hostile.changed("UPDATE scores SET value = NULL WHERE heads = '' AND pair = 0 AND scorer = 1")(path)
     with read_study(path) as study:
-        score, pairs, _ = heat_of(study)["rounds"][-1]["heads"]["L1H2"]
+        score, pairs, *_ = heat_of(study)["rounds"][-1]["heads"]["L1H2"]
         assert score is None and pairs == 2

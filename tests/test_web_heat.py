@@ -45,8 +45,8 @@ def test_live_reloaded_and_after(grid, request):
         grid.load(saved)
     grid.knows(7, "sd3-4x4")
     # What was there is there again, whether the hunt still runs or not.
-    grid.until("() => hh.text(7, '.hh-legend').includes('against unguided')", timeout=60_000)
-    grid.until("() => hh.text(7, '.hh-legend').includes('round 2')", timeout=120_000)
+    grid.until("() => /against unguided|head adds/.test(hh.text(7, '.hh-legend'))", timeout=60_000)
+    grid.until("() => hh.text(7, '.hh-legend').includes('round 2, what each head adds')", timeout=120_000)
     grid.until("async () => (await (await fetch('/queue')).json()).queue_running.length === 0", timeout=120_000)
     grid.says(7, ".hh-hunt", "")
     report = grid.server.get(f"/headhunter/studies/{grid.server.get('/headhunter/studies')[0]['id']}")["report"]
@@ -56,7 +56,7 @@ def test_live_reloaded_and_after(grid, request):
     grid.says(7, ".hh-read", "chosen in round 1")
     grid.says(7, ".hh-read", "score ")
     grid.until(
-        "() => { const i = hh.root(7).querySelector('.hh-preview'); return !i.hidden && i.complete && i.naturalWidth > 0 }"
+        "() => { const i = document.querySelector('.hh-card img'); return i && !i.hidden && i.complete && i.naturalWidth > 0 }"
     )
     assert grid.prompt() == before, "a hunt must leave the widgets alone"
 
@@ -111,6 +111,6 @@ def test_an_atlas_shows_its_pictures(grid):
     grid.knows(6, "sd3-4x4")
     grid.page.evaluate("() => app.queuePrompt(0)")
     grid.until("async () => (await (await fetch('/queue')).json()).queue_running.length === 0", timeout=60_000)
-    picture = "() => { const i = hh.root(6).querySelector('.hh-preview'); return !i.hidden && i.complete && i.naturalWidth > 0 && i.alt }"
+    picture = "() => { const i = document.querySelector('.hh-card img'); return i && !i.hidden && i.complete && i.naturalWidth > 0 && i.alt }"
     grid.page.mouse.move(*grid.spot(6, 0, 1))
     grid.until(f"() => ({picture})() === 'L0H1'", timeout=30_000)

@@ -155,7 +155,7 @@ def test_the_time_of_a_frame(look, capsys):
           const canvas = hh.root(2).querySelector('canvas'), context = canvas.getContext('2d'), times = [];
           const layout = layoutOf(grid, canvas.clientWidth, canvas.clientHeight);
           const heads = new Map(Array.from({ length: 1368 }, (_, key) => [key, key % 3 ? null : (key % 100) / 100]));
-          const scene = { heads, strength: 0.5, candidate: new Set([3]), result: null, cursor: { layer: 1, head: 1 }, focused: true };
+          const scene = { heads, strength: 0.5, candidate: new Set([3]), result: null, tiles: null, cursor: { layer: 1, head: 1 }, focused: true };
           for (let i = 0; i < 60; i++) {
             await new Promise(requestAnimationFrame);
             const begun = performance.now();
@@ -168,6 +168,7 @@ def test_the_time_of_a_frame(look, capsys):
     )
     with capsys.disabled():
         print(f"\n57 x 24 at pixel ratio 2{end}: {times[len(times) // 2]:.1f} ms a frame, at most {times[-1]:.1f} ms")
+    page.button(2, "Edit pool")
     page.click(2, 20, 3)
     page.until("() => !hh.find(2).widgets.find((w) => w.name === 'pool').value.includes('*')")
     assert "L20H0-2, L20H4-23" in opened.evaluate("() => hh.find(2).widgets.find((w) => w.name === 'pool').value")

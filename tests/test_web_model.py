@@ -81,11 +81,21 @@ def test_a_file_that_does_not_tell_is_remembered_after_a_run(grid):
     grid.says(2, ".hh-note", "")
 
 
-def test_a_file_that_is_not_there(grid):
-    grid.open([("UNETLoader", {"unet_name": "gone.safetensors"}), soft_pag("L1")], [(1, 0, 2, 0)])
-    grid.says(2, ".hh-note", "gone.safetensors")
-    grid.button(2, "SD3 / SD3.5 medium")
-    grid.knows(2, "sd3-medium")
+@pytest.mark.parametrize(
+    ("loader", "says"),
+    [
+        (("UNETLoader", {"unet_name": "gone.safetensors"}), "ComfyUI lists no file gone.safetensors."),
+        (
+            ("CheckpointLoaderSimple", {"ckpt_name": "sdxl.safetensors"}),
+            "sdxl.safetensors: no transformer in it that HeadHunter knows",
+        ),
+    ],
+)
+def test_a_missing_or_wrong_model_says_so_and_offers_nothing(grid, loader, says):
+    grid.open([loader, soft_pag("L1")], [(1, 0, 2, 0)])
+    grid.says(2, ".hh-note", says)
+    assert grid.page.locator(".hh-note.hh-error").count() == 1
+    assert grid.page.locator(".hh-note button").count() == 0
 
 
 @pytest.mark.parametrize("model", FULL_SIZE)

@@ -21,6 +21,7 @@ HEADERS = {
     "diffusion_models/flux1-dev.safetensors": flux_shapes(),
 }
 NEWER = {"ImageCompare"}  # core nodes of 2026
+READABLE = 0.6  # of a zoom; below it ComfyUI draws nodes as empty boxes
 MODEL_NAMES = {
     "text_encoders": ["clip_l.safetensors", "t5xxl_fp16.safetensors"],
     "vae": ["ae.safetensors"],
@@ -96,6 +97,12 @@ def test_the_page_opens_it(stocked, chromium_path, path, request, tmp_path):
         for key, node in expected.items():
             # A node's own JavaScript may add widgets that the server does not ask for (PreviewAny's text).
             assert {name: queued[key]["inputs"][name] for name in node["inputs"]} == node["inputs"]
+        width, height = page.evaluate(
+            """() => { const b = [1e9, 1e9, -1e9, -1e9]; for (const n of app.graph._nodes) { const [x, y, w, h] = n.getBounding();
+            b[0] = Math.min(b[0], x); b[1] = Math.min(b[1], y); b[2] = Math.max(b[2], x + w); b[3] = Math.max(b[3], y + h) }
+            return [b[2] - b[0], b[3] - b[1]] }"""
+        )
+        assert min(1440 / width, 860 / height) > READABLE, f"it opens too small to be read: {width:.0f} x {height:.0f}"
         target = path.with_suffix(".jpg") if request.config.getoption("--write-pictures") else tmp_path / "graph.jpg"
         browser.picture(page, target)
         assert page.problems == []

@@ -38,6 +38,14 @@ export function warning(preset, grid) {
 }
 
 /**
+ * A grid of a preset's size whose layers are all of one kind; null where it is too large to be drawn.
+ * @param {Size} preset
+ * @returns {Grid|null}
+ */
+export const plainGrid = ({ model, layers, heads }) =>
+  (layers * heads <= MOST_CELLS ? { model, layers, heads, segments: [{ kind: "", letter: null, count: layers }] } : null);
+
+/**
  * The heads of all groups as one text, in canonical form on `grid` (or, where the grid is not known, on one of the preset's size). A head
  * that two groups give different strengths has none of its own.
  * @param {Preset} preset
@@ -45,10 +53,8 @@ export function warning(preset, grid) {
  * @throws {import("./heads.js").HeadTextError} where a group does not fit the grid
  */
 export function unionText(preset, grid) {
-  const size = preset.layers * preset.heads;
-  const { model, layers, heads, groups } = preset;
-  const own = size <= MOST_CELLS ? { model, layers, heads, segments: [{ kind: "", letter: null, count: layers }] } : null;
-  const on = grid ?? (groups.length > 1 ? own : null);
+  const { groups } = preset;
+  const on = grid ?? (groups.length > 1 ? plainGrid(preset) : null);
   if (!on) return groups.map((group) => group.heads).join(", ");
   /** @type {(number|null)[]} */
   const every = [];

@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from typing import Any
 
-from ..grid import Grid, GridError, describe
+from ..grid import Grid, UnknownModel, describe
 from .base import Family, Shapes
 
 __all__ = [
@@ -56,12 +56,12 @@ def grid_named(model: str) -> Grid:
 
 
 def grid_of_shapes(shapes: Shapes) -> Grid:
-    """The grid of a state dict's names and shapes, whatever their prefix. GridError where it is no family's."""
+    """The grid of a state dict's names and shapes, whatever their prefix. UnknownModel where it is no family's."""
     for family in FAMILIES:
         grid = family.grid_of_file(shapes)
         if grid is not None:
             return grid
-    raise GridError(f"no transformer in it that HeadHunter knows ({supported()})")
+    raise UnknownModel(f"no transformer in it that HeadHunter knows ({supported()})")
 
 
 def models_for_the_page() -> dict[str, Any]:

@@ -114,7 +114,7 @@ class Progress:
         if self.workers:
             rate = f", {60 * self.made / self.seconds:.3g} images a minute" if self.made and self.seconds else ""
             parts.append(f"{self.workers}{rate}")
-        if self.seconds_left is not None:
+        if self.seconds_left and self.done < self.total:  # at the end nothing is left to be said
             parts.append(f"{duration(self.seconds_left)} left")
         return ", ".join(parts)
 

@@ -5,6 +5,7 @@ interface ComfyWidget {
   type: string;
   value: any;
   options?: { values?: unknown };
+  label?: string;
   serialize?: boolean;
   callback?: (value: unknown, canvas: ComfyCanvas | undefined, node: ComfyNode) => void;
 }
@@ -63,6 +64,7 @@ interface ComfyNode {
   addDOMWidget(name: string, type: string, element: HTMLElement, options: object): ComfyWidget;
   computeSize(): [number, number];
   connect(slot: number, to: ComfyNode | null, input: number): unknown;
+  disconnectInput(slot: number): unknown;
   getInputLink?(slot: number): ComfyLink | null;
   setDirtyCanvas?(foreground: boolean, background: boolean): void;
   setProperty?(name: string, value: string): void;
@@ -75,6 +77,7 @@ interface ComfyNode {
 interface ComfyCanvas {
   canvas: HTMLCanvasElement;
   graph: ComfyGraph | null;
+  selected_nodes?: Record<string, ComfyNode>;
   emitBeforeChange?(): void;
   emitAfterChange?(): void;
   processMouseDown?(event: PointerEvent): unknown;
@@ -99,8 +102,8 @@ interface ComfyApi {
   fetchApi(path: string): Promise<Response>;
   deleteUserData(path: string): Promise<Response>;
   getUserData(path: string): Promise<Response>;
-  listUserDataFullInfo(folder: string): Promise<{ path: string }[]>;
-  storeUserData(path: string, data: string, options: object): Promise<Response>;
+  listUserDataFullInfo(folder: string): Promise<{ path: string; modified?: number }[]>;
+  storeUserData(path: string, data: string | Blob, options: object): Promise<Response>;
 }
 
 interface Window {

@@ -10,7 +10,7 @@ import { replaceByPreset, writeChain } from "./insert.js";
  * @typedef {import("./session.js").Session} Session
  */
 
-const SOFT_PAG = "HeadHunterSoftPAG";
+export const SOFT_PAG = "HeadHunterSoftPAG";
 
 /**
  * Why a preset cannot be applied here; "" where it can.

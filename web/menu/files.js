@@ -1,15 +1,15 @@
-/** Preset files of the user's machine: imported, dropped, exported. */
+/** Preset files and picture cards of the user's machine: imported and dropped. */
 
 import { reasonOf } from "../errors.js";
-import { PresetError, fileName, formatPreset, readPreset } from "../presets.js";
+import { PresetError, readPreset } from "../presets.js";
+import { storePicture } from "../server/preset_pictures.js";
 import { store, taken } from "../server/userdata.js";
+import { pictureOn, readCard } from "./picture_card.js";
 
 /**
  * @typedef {import("../presets.js").Preset} Preset
  * @typedef {import("./session.js").Session} Session
  */
-
-const KEEP_URL_MS = 10_000; // for the browser to begin its download
 
 /**
  * Lets the user pick files, and keeps the presets in them.
@@ -17,7 +17,7 @@ const KEEP_URL_MS = 10_000; // for the browser to begin its download
  */
 export function importFiles(session) {
   const input = document.createElement("input");
-  Object.assign(input, { type: "file", accept: ".json,application/json", multiple: true, hidden: true });
+  Object.assign(input, { type: "file", accept: ".json,.png,application/json,image/png", multiple: true, hidden: true });
   session.panel.element.append(input);
   input.addEventListener("cancel", () => input.remove());
   input.addEventListener("change", async () => {
@@ -39,12 +39,12 @@ export function importFiles(session) {
  */
 export async function keepFiles(session, files) {
   try {
-    const presets = [];
-    for (const file of files) presets.push(readPreset(file.name, await file.arrayBuffer()));
-    if (!presets.length) throw new PresetError("no file");
+    const read = [];
+    for (const file of files) read.push(await readFile(file));
+    if (!read.length) throw new PresetError("no file");
     const said = [];
-    for (const preset of presets) said.push(await keep(session.context.api, preset));
-    return { presets, said };
+    for (const { preset, picture } of read) said.push(await keep(session.context.api, preset, picture));
+    return { presets: read.map(({ preset }) => preset), said };
   } catch (error) {
     session.tell("error", "Not imported", reasonOf(error));
     return null;
@@ -52,16 +52,32 @@ export async function keepFiles(session, files) {
 }
 
 /**
+ * A preset file, or a picture card with one in it.
+ * @param {File} file
+ * @returns {Promise<{preset: Preset, picture: Blob|null}>}
+ */
+async function readFile(file) {
+  const bytes = await file.arrayBuffer();
+  if (!/\.png$/i.test(file.name)) return { preset: readPreset(file.name, bytes), picture: null };
+  const card = readCard(bytes);
+  if (!card) throw new PresetError(`${file.name}: no preset is in this picture`);
+  const text = new TextEncoder().encode(card.text);
+  return { preset: readPreset(file.name, text.buffer), picture: await pictureOn(file, bytes) };
+}
+
+/**
  * Stores an imported preset among the user's own, never over another.
  * @param {ComfyApi} api
  * @param {Preset} preset
+ * @param {Blob|null} picture
  * @returns {Promise<string>} what became of it, in words
  */
-async function keep(api, preset) {
+async function keep(api, preset, picture) {
   try {
     const there = await taken(api, preset.name);
     if (!there) {
-      await store(api, preset, false);
+      const file = await store(api, preset, false);
+      if (picture) await storePicture(api, file, picture);
       return `"${preset.name}" is now among your presets`;
     }
     if (there.preset && JSON.stringify(there.preset.data) === JSON.stringify(preset.data)) return `"${preset.name}" was among your presets already`;
@@ -69,19 +85,4 @@ async function keep(api, preset) {
   } catch (error) {
     return `"${preset.name}" is not kept: ${reasonOf(error)}`;
   }
-}
-
-/**
- * @param {Session} session
- * @param {Preset} preset
- */
-export function exportFile(session, preset) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([formatPreset(preset)], { type: "application/json" }));
-  link.download = fileName(preset.name);
-  link.hidden = true;
-  session.panel.element.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(link.href), KEEP_URL_MS);
 }

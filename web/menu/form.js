@@ -14,16 +14,17 @@ import { make } from "./make.js";
  * @typedef {object} Question
  * @property {string} [text]
  * @property {Field[]} [fields]
+ * @property {{url: string, label: string, chosen: boolean}} [picture] that may go with it
  * @property {string} ok the answer that submits
  * @property {() => void} back
- * @property {(values: Record<string, string>) => void|Promise<void>} submit what it throws is shown, and the form stays
+ * @property {(values: Record<string, string>, picture: string) => void|Promise<void>} submit `picture`: its address where it was chosen, else ""; what it throws is shown, and the form stays
  */
 
 /**
  * @param {Question} question
  * @returns {{form: HTMLFormElement, first: HTMLElement}} `first`: what gets the keyboard
  */
-export function buildForm({ text = "", fields = [], ok, back, submit }) {
+export function buildForm({ text = "", fields = [], picture, ok, back, submit }) {
   const form = make("form");
   if (text) form.append(make("p", "", text));
   const inputs = fields.map((field) => {
@@ -33,6 +34,7 @@ export function buildForm({ text = "", fields = [], ok, back, submit }) {
     form.append(line);
     return input;
   });
+  const check = picture && pictureLine(form, picture);
   const wrong = make("p", "hh-wrong");
   wrong.setAttribute("role", "alert");
   const keys = make("div", "hh-menu-keys");
@@ -50,13 +52,26 @@ export function buildForm({ text = "", fields = [], ok, back, submit }) {
     busy = true;
     wrong.textContent = "";
     try {
-      await submit(Object.fromEntries(inputs.map((input) => [input.name, input.value])));
+      await submit(Object.fromEntries(inputs.map((input) => [input.name, input.value])), check?.checked && picture ? picture.url : "");
     } catch (error) {
       wrong.textContent = reasonOf(error);
     }
     busy = false;
   });
   return { form, first: inputs[0] ?? yes };
+}
+
+/**
+ * @param {HTMLFormElement} form
+ * @param {{url: string, label: string, chosen: boolean}} picture
+ * @returns {HTMLInputElement}
+ */
+function pictureLine(form, { url, label, chosen }) {
+  const check = Object.assign(make("input"), { type: "checkbox", checked: chosen, name: "picture" });
+  const line = make("label", "hh-menu-picture");
+  line.append(check, Object.assign(make("img"), { src: url, alt: "" }), make("span", "", label));
+  form.append(line);
+  return check;
 }
 
 /** @param {Field} field */

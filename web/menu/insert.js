@@ -25,7 +25,7 @@ export function writeChain(context, groups) {
     const follow = targetsOf(node, 0);
     let last = node;
     groups.slice(1).forEach((group, index) => {
-      const made = add(graph, node.type, (added) => placeUnder(graph, added, last));
+      const made = addNode(graph, node.type, (added) => placeUnder(graph, added, last));
       writeFields(app, made, { heads: texts[index + 1], ...fieldsOf(group) });
       last.connect(0, made, inputIndex(made, MODEL));
       last = made;
@@ -46,7 +46,7 @@ export function replaceByPreset(context, text) {
     const graph = graphOf(node);
     const follow = targetsOf(node, 0), feed = sourceOf(node, inputIndex(node, MODEL));
     graph.remove(node); // first: ComfyUI takes a snapshot there, which must be of the graph as it was
-    const made = add(graph, "HeadHunterPreset", () => [...node.pos]);
+    const made = addNode(graph, "HeadHunterPreset", () => [...node.pos]);
     writeFields(app, made, { preset_json: text });
     feed(made, inputIndex(made, MODEL));
     for (const connect of follow) connect(made, 0);
@@ -57,7 +57,7 @@ export function replaceByPreset(context, text) {
  * @param {ComfyNode} node
  * @returns {ComfyGraph}
  */
-function graphOf({ graph }) {
+export function graphOf({ graph }) {
   if (!graph) throw new Error("The node is no longer in the workflow.");
   return graph;
 }
@@ -68,7 +68,7 @@ function graphOf({ graph }) {
  * @param {string} type
  * @param {(made: ComfyNode) => number[]} place where it goes
  */
-function add(graph, type, place) {
+export function addNode(graph, type, place) {
   const made = window.LiteGraph?.createNode(type);
   if (!made) throw new Error(`ComfyUI has no node ${type}.`);
   graph.add(made);
@@ -82,7 +82,7 @@ function add(graph, type, place) {
  * @param {ComfyNode} made
  * @param {ComfyNode} above
  */
-function placeUnder(graph, made, above) {
+export function placeUnder(graph, made, above) {
   const x = above.pos[0];
   let y = above.pos[1] + above.size[1] + SPACE;
   const others = (graph._nodes ?? []).filter((node) => node !== made).sort((a, b) => a.pos[1] - b.pos[1]);
@@ -99,18 +99,31 @@ function placeUnder(graph, made, above) {
  * What an output feeds, as functions that connect another node's output there.
  * @param {ComfyNode} node
  * @param {number} slot
+ * @param {(to: ComfyNode) => boolean} [wanted] which nodes; by default all
  * @returns {Connect[]}
  */
-function targetsOf(node, slot) {
+export function targetsOf(node, slot, wanted = () => true) {
   const graph = graphOf(node);
-  return [...(node.outputs[slot].links ?? [])].flatMap((id) => {
-    const link = linkOf(graph, id);
-    if (!link) return [];
-    const { target_id: to, target_slot: input } = link;
+  return linksOf(node, slot).flatMap(({ target_id: to, target_slot: input }) => {
     if (to === SUBGRAPH_OUTPUT) return [(other, output) => graph.outputs?.[input].connect(other.outputs[output], other)];
-    return [(other, output) => other.connect(output, graph.getNodeById(to), input)];
+    const there = graph.getNodeById(to);
+    return there && wanted(there) ? [(other, output) => other.connect(output, graph.getNodeById(to), input)] : [];
   });
 }
+
+/**
+ * The nodes that an output feeds.
+ * @param {ComfyNode} node
+ * @param {number} slot
+ * @returns {ComfyNode[]}
+ */
+export const fedBy = (node, slot) => linksOf(node, slot).flatMap((link) => node.graph?.getNodeById(link.target_id) ?? []);
+
+/**
+ * @param {ComfyNode} node
+ * @param {number} slot
+ */
+const linksOf = (node, slot) => [...(node.outputs[slot].links ?? [])].flatMap((id) => linkOf(node.graph, id) ?? []);
 
 /**
  * What feeds an input, as a function that connects it to another node's input; nothing where nothing does.
@@ -118,7 +131,7 @@ function targetsOf(node, slot) {
  * @param {number} slot
  * @returns {Connect}
  */
-function sourceOf(node, slot) {
+export function sourceOf(node, slot) {
   const graph = graphOf(node);
   const link = linkOf(graph, node.inputs?.[slot]?.link);
   if (!link) return () => {};

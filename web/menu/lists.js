@@ -1,7 +1,9 @@
 /** The items of the menu's lists of presets. */
 
-import { refusal, warning } from "../fit.js";
+import { refusal, unionText, warning } from "../fit.js";
 import { choose, settingsOf, whyNot } from "./choose.js";
+import { handOn } from "./hand_on.js";
+import { starOf } from "./stars.js";
 
 /**
  * @typedef {import("../presets.js").Preset} Preset
@@ -21,13 +23,15 @@ export function presetItem(session, preset, id = "") {
   return {
     label: preset.name,
     detail: describe(preset, session.context.grid),
+    words: [preset.style, preset.note, preset.source, preset.model, ...preset.groups.map(({ heads }) => heads)].join(" "),
+    heads: shownHeads(preset, session.context.grid),
     refused: whyNot(session, preset),
     choose: () => choose(session, preset, id),
   };
 }
 
 /**
- * The shipped presets for the node's model by style, and an item that opens the list of all others.
+ * The shipped presets for the node's model by style, and all others behind a fold.
  * @param {Session} session
  * @param {Shipped[]} presets
  * @returns {Section[]}
@@ -35,17 +39,33 @@ export function presetItem(session, preset, id = "") {
 export function shippedSections(session, presets) {
   const { grid } = session.context;
   const fitting = presets.filter(({ preset }) => !refusal(preset, grid));
-  const others = presets.filter((each) => !fitting.includes(each));
-  const more = { label: `For other models (${others.length})`, opens: true, key: "others", choose: () => showOthers(session, others) };
-  return [...byStyle(session, fitting, !grid), ...(others.length ? [{ title: "", items: [more] }] : [])];
+  const others = byStyle(session, presets.filter(({ preset }) => refusal(preset, grid)), true).flatMap(({ items }) => items);
+  const fold = { title: `For other models (${others.length})`, items: others, folded: true };
+  return [...byStyle(session, fitting, !grid), ...(others.length ? [fold] : [])];
 }
 
 /**
- * @param {Session} session
- * @param {Shipped[]} others
+ * What is starred, in a section of its own before all others.
+ * @param {Section[]} sections
+ * @returns {Section[]}
  */
-function showOthers(session, others) {
-  session.panel.list("For other models", byStyle(session, others, true), { back: () => session.home("others") });
+export const starredFirst = (sections) => [
+  { title: "Starred", items: sections.flatMap(({ items, folded }) => (folded ? [] : items.filter(({ star }) => star?.on))) },
+  ...sections,
+];
+
+/**
+ * The heads that the grid shows while a preset is looked at; nothing where they do not fit it.
+ * @param {Preset} preset
+ * @param {import("../grid.js").Grid|null} grid
+ */
+function shownHeads(preset, grid) {
+  if (!grid || refusal(preset, grid)) return undefined;
+  try {
+    return unionText(preset, grid);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -61,9 +81,29 @@ function byStyle(session, presets, mixed) {
   for (const { id, preset } of presets) {
     const style = preset.style.split(" + ")[0] || "no style";
     const title = mixed ? `${preset.model} · ${style}` : style;
-    groups.set(title, [...(groups.get(title) ?? []), { ...presetItem(session, preset, id), key: `shipped ${id}` }]);
+    groups.set(title, [...(groups.get(title) ?? []), shippedItem(session, preset, id)]);
   }
   return [...groups].sort(([a], [b]) => a.localeCompare(b)).map(([title, items]) => ({ title, items }));
+}
+
+/**
+ * @param {Session} session
+ * @param {Preset} preset
+ * @param {string} id
+ */
+function shippedItem(session, preset, id) {
+  const key = `shipped ${id}`;
+  return { ...presetItem(session, preset, id), key, star: starOf(key), more: () => showShipped(session, preset, id), moreTitle: "Export, copy" };
+}
+
+/**
+ * @param {Session} session
+ * @param {Preset} preset
+ * @param {string} id
+ */
+function showShipped(session, preset, id) {
+  const apply = { ...presetItem(session, preset, id), label: "Apply", detail: [preset.source, preset.note].filter(Boolean).join(" · ") };
+  session.panel.list(preset.name, [{ title: "", items: [apply, ...handOn(session, preset, null)] }], { back: () => session.home(`shipped ${id}`) });
 }
 
 /**

@@ -5,19 +5,23 @@
  */
 
 import { reasonOf } from "../errors.js";
+import { tell } from "../frontend/page.js";
 import { refusal } from "../fit.js";
 import { shipped } from "../server/shipped.js";
 import { listOwn } from "../server/userdata.js";
 import { choose } from "./choose.js";
 import { importFiles, keepFiles } from "./files.js";
-import { shippedSections } from "./lists.js";
+import { shippedSections, starredFirst } from "./lists.js";
 import { setOwn } from "./names.js";
 import { ownItem, saveItem } from "./own.js";
 import { Panel } from "./panel.js";
+import { showPicker } from "./pictures.js";
 import { studiesItem } from "./rounds.js";
 import { Session } from "./session.js";
+import { useFound } from "./use.js";
 
 export { presetNames } from "./names.js";
+export { readCard } from "./picture_card.js";
 
 /** @typedef {import("./session.js").Context} Context */
 
@@ -32,6 +36,18 @@ export function openMenu(button, context) {
   const before = Panel.of(context.element);
   if (before) before.cancel();
   else new Session(button, context, showMain).home();
+}
+
+/**
+ * Opens the picker of pictures at a button, or closes it where it is open.
+ * @param {HTMLElement} button
+ * @param {Context} context
+ */
+export function openPictures(button, context) {
+  const before = Panel.of(context.element);
+  if (before) return before.cancel();
+  const session = new Session(button, context, () => showPicker(session));
+  session.home();
 }
 
 /**
@@ -56,6 +72,22 @@ export async function importDropped(files, context) {
 }
 
 /**
+ * Puts what a hunt has found into a SoftPAG node, and says which.
+ * @param {Context} context
+ * @param {import("../server/library.js").Found} found
+ * @param {ComfyNode[]} selected
+ */
+export function useHeads(context, found, selected) {
+  try {
+    const { node, made, driven } = useFound(context, found, selected);
+    const wires = driven.length ? `\n${driven.join(", ")} come by wire and stay as they are` : "";
+    tell(context.app, "success", "Heads in use", `${found.heads}\n${made ? "in a new SoftPAG node" : `in the SoftPAG node #${node.id}`}${wires}`);
+  } catch (error) {
+    tell(context.app, "error", "The heads cannot be used", reasonOf(error));
+  }
+}
+
+/**
  * The first list.
  * @param {Session} session
  * @param {string} [at] the key of the item to begin at
@@ -76,16 +108,14 @@ async function showMain(session, at = "") {
   ]);
   setOwn(users.flatMap(({ preset }) => preset ?? []));
   if (!panel.isOpen) return;
-  const sections = [
-    { title: "", items: [saveItem(session), importItem(session), studiesItem(session), ...problems] },
-    { title: "Yours", items: users.map((own) => ownItem(session, own)) },
-    ...shippedSections(session, packs),
-  ];
-  panel.list(grid ? `${TITLE} for ${grid.model}` : TITLE, sections.filter(({ items }) => items.length), { at });
+  const presets = [{ title: "Yours", items: users.map((own) => ownItem(session, own)) }, ...shippedSections(session, packs)];
+  const first = { title: "", items: [saveItem(session), importItem(session), studiesItem(session), ...problems] };
+  const sections = [first, ...starredFirst(presets)].filter(({ items }) => items.length);
+  panel.list(grid ? `${TITLE} for ${grid.model}` : TITLE, sections, { at, search: true });
 }
 
 /**
  * @param {Session} session
  * @returns {import("./panel.js").Item}
  */
-const importItem = (session) => ({ label: "Import preset files …", key: "import", choose: () => importFiles(session) });
+const importItem = (session) => ({ label: "Import preset files or cards …", key: "import", choose: () => importFiles(session) });

@@ -1,13 +1,18 @@
-/** The user's own presets in the menu: saved from a node, renamed, exported, deleted. */
+/** The user's own presets in the menu: saved from a node, updated, renamed, handed on, deleted. */
 
 import { reasonOf } from "../errors.js";
+import { shownBy } from "../frontend/graph.js";
+import { lastPicture } from "../frontend/last_picture.js";
 import { canonical } from "../heads.js";
 import { presetAt } from "../node_preset.js";
 import { parsePreset, presetOf, renamed } from "../presets.js";
+import { pictureFor, pictureUrl, removePicture, storePicture } from "../server/preset_pictures.js";
 import { remove, store, taken } from "../server/userdata.js";
 import { groupAt } from "./apply.js";
-import { exportFile } from "./files.js";
+import { handOn } from "./hand_on.js";
 import { presetItem } from "./lists.js";
+import { smallPicture } from "./picture_file.js";
+import { starOf } from "./stars.js";
 
 /**
  * @typedef {import("../presets.js").Preset} Preset
@@ -20,24 +25,28 @@ import { presetItem } from "./lists.js";
  * @param {import("../server/userdata.js").Own} own
  * @returns {Item}
  */
-export function ownItem(session, { file, preset, error }) {
+export function ownItem(session, own) {
+  const { file, preset, error, pictured } = own;
   const item = preset ? presetItem(session, preset) : { label: file, refused: error };
-  return { ...item, key: `own ${file}`, more: () => showOwn(session, file, preset) };
+  const key = `own ${file}`;
+  const picture = pictured === null ? undefined : () => pictureUrl(session.context.api, file, pictured);
+  return { ...item, key, star: starOf(key), picture, more: () => showOwn(session, own) };
 }
 
 /**
  * @param {Session} session
- * @param {string} file
- * @param {Preset|null} preset null where the file cannot be read
+ * @param {import("../server/userdata.js").Own} own
  */
-function showOwn(session, file, preset) {
+function showOwn(session, own) {
+  const { file, preset, pictured } = own;
   /** @type {Item[]} */
   const items = preset ? [
     { ...presetItem(session, preset), label: "Apply", detail: "" },
-    { label: "Rename …", choose: () => renameForm(session, file, preset) },
-    { label: "Export as a file", choose: () => exportFile(session, preset) },
+    { label: "Update with what is painted …", refused: whyNotUpdated(session, preset), choose: () => updateForm(session, own, preset) },
+    { label: "Rename …", choose: () => renameForm(session, own, preset) },
+    ...handOn(session, preset, pictured === null ? null : file),
   ] : [];
-  items.push({ label: "Delete …", choose: () => deleteForm(session, file, preset) });
+  items.push({ label: "Delete …", choose: () => deleteForm(session, own) });
   session.panel.list(preset?.name ?? file, [{ title: "", items }], { back: () => session.home(`own ${file}`) });
 }
 
@@ -61,6 +70,15 @@ function whyNotSaved(session) {
   }
 }
 
+/**
+ * @param {Session} session
+ * @param {Preset} preset
+ */
+function whyNotUpdated(session, { groups }) {
+  if (session.isPresetNode) return "this node takes presets";
+  return groups.length > 1 ? `it has ${groups.length} groups, and a node has one` : whyNotSaved(session);
+}
+
 /** @param {Session} session */
 function saveForm(session) {
   const { node, headsText, grid } = session.context;
@@ -71,14 +89,16 @@ function saveForm(session) {
       { name: "style", label: "Style, such as golden hour", value: from?.style ?? "", most: 2000 },
       { name: "note", label: "Note", value: from?.note ?? "", lines: 3, most: 20000 },
     ],
+    picture: pictureField(session),
     ok: "Save",
     back: () => session.home("save"),
-    submit: async ({ name, style, note }) => {
+    submit: async ({ name, style, note }, picture) => {
       if (!from && !grid) throw new Error("the model is not known yet");
       const preset = from || !grid
         ? parsePreset(JSON.stringify({ ...renamed(/** @type {Preset} */ (from), name).data, style: style.trim(), note }))
         : presetOf(groupAt(node, headsText), grid, { name, style, note });
-      await storeSurely(session, preset, (file) => {
+      await storeSurely(session, preset, async (file) => {
+        await keepPicture(session, file, picture);
         session.tell("success", "Saved", `headhunter/presets/${file}`);
         session.close();
       });
@@ -87,34 +107,109 @@ function saveForm(session) {
 }
 
 /**
+ * The newest picture of the node's run, to go with a preset; chosen at once where it was made with the heads that are there now.
+ * @param {Session} session
+ */
+function pictureField({ context }) {
+  const { node, app, api, headsText, grid } = context;
+  const url = lastPicture(node, app, api);
+  if (!url) return undefined;
+  const ran = shownBy(node, app)?.heads;
+  const same = typeof ran !== "string" || !grid || sameHeads(ran, headsText, grid);
+  return { url, chosen: same, label: same ? "With the last run's picture" : "With the last run's picture, which was made with other heads" };
+}
+
+/**
  * @param {Session} session
  * @param {string} file
+ * @param {string} picture its address, "" for none: then an older one of that name goes
+ */
+async function keepPicture({ context }, file, picture) {
+  if (picture) await storePicture(context.api, file, await smallPicture(picture));
+  else await removePicture(context.api, file);
+}
+
+/**
+ * @param {string} one
+ * @param {string} other
+ * @param {import("../grid.js").Grid} grid
+ */
+function sameHeads(one, other, grid) {
+  try {
+    return canonical(one, grid) === canonical(other, grid);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @param {Session} session
+ * @param {import("../server/userdata.js").Own} own
  * @param {Preset} preset
  */
-function renameForm(session, file, preset) {
+function updateForm(session, own, preset) {
+  const { node, headsText, grid, api } = session.context;
+  session.panel.form("Update?", {
+    text: `"${preset.name}" gets the heads and settings of this node. Its name, style and note stay.`,
+    picture: pictureField(session),
+    ok: "Update",
+    back: () => showOwn(session, own),
+    submit: async (_, picture) => {
+      if (!grid) throw new Error("the model is not known yet");
+      const { groups, model, grid: size } = presetOf(groupAt(node, headsText), grid, preset).data;
+      const updated = parsePreset(JSON.stringify({ ...preset.data, groups, model, grid: size }));
+      const file = await store(api, updated, true);
+      if (picture) await storePicture(api, file, await smallPicture(picture));
+      session.tell("success", "Updated", `headhunter/presets/${file}`);
+      session.home(`own ${file}`);
+    },
+  });
+}
+
+/**
+ * @param {Session} session
+ * @param {import("../server/userdata.js").Own} own
+ * @param {Preset} preset
+ */
+function renameForm(session, own, preset) {
+  const { file } = own;
   session.panel.form("Rename", {
     fields: [{ name: "name", label: "Name", value: preset.name }],
     ok: "Rename",
-    back: () => showOwn(session, file, preset),
+    back: () => showOwn(session, own),
     submit: ({ name }) => storeSurely(session, renamed(preset, name), async (now) => {
-      if (now !== file) await remove(session.context.api, file);
+      if (now !== file) await moved(session.context.api, own, now);
       session.home(`own ${now}`);
     }, file),
   });
 }
 
 /**
- * @param {Session} session
- * @param {string} file
- * @param {Preset|null} preset
+ * Takes a preset's older file away, and its picture along.
+ * @param {ComfyApi} api
+ * @param {import("../server/userdata.js").Own} own
+ * @param {string} now its new file
  */
-function deleteForm(session, file, preset) {
+async function moved(api, { file, pictured }, now) {
+  const picture = pictured === null ? null : await pictureFor(api, file);
+  if (picture) await storePicture(api, now, picture);
+  await remove(api, file);
+  if (picture) await removePicture(api, file);
+}
+
+/**
+ * @param {Session} session
+ * @param {import("../server/userdata.js").Own} own
+ */
+function deleteForm(session, own) {
+  const { file, preset, pictured } = own;
   session.panel.form("Delete?", {
     text: `${preset ? `"${preset.name}"` : file} will be deleted. This cannot be undone; nodes that it was applied to keep their heads.`,
     ok: "Delete",
-    back: () => showOwn(session, file, preset),
+    back: () => showOwn(session, own),
     submit: async () => {
       await remove(session.context.api, file);
+      if (pictured !== null) await removePicture(session.context.api, file);
       session.home();
     },
   });

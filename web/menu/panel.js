@@ -1,8 +1,8 @@
 /**
- * A menu inside an element: lists and small forms, worked with mouse and keyboard.
+ * A panel beside a grid, which it does not cover: lists and small forms, worked with mouse and keyboard.
  *
- * It lives in the element that it belongs to, so that both renderers show it whole, and closes when the keyboard goes
- * elsewhere; nothing listens outside of it. All words are set as text, never as HTML.
+ * It belongs to the page, so that it is as large at any zoom, follows its grid, and closes when the keyboard goes elsewhere or
+ * the grid is gone. All words are set as text, never as HTML.
  *
  * @typedef {object} Item
  * @property {string} label
@@ -10,33 +10,41 @@
  * @property {string} [refused] why it cannot be chosen
  * @property {() => void} [choose] Enter, Space, click
  * @property {() => void} [more] what else can be done: the button beside it, or the right arrow key
+ * @property {string} [words] what a search finds it by, besides its label and detail
+ * @property {string} [heads] head text that the grid shows while the item is looked at
+ * @property {() => Promise<string>} [picture] gives its address
+ * @property {{on: boolean, set: (on: boolean) => void}} [star]
+ * @property {string} [moreTitle] what the button beside it does, by default that of a preset
  * @property {boolean} [opens] choosing opens another list (→ does it too)
  * @property {string} [key] finds the item again, to begin there
  *
- * @typedef {{title: string, items: Item[]}} Section
+ * @typedef {{title: string, items: Item[], folded?: boolean}} Section  `folded`: behind its title, until that is chosen or something is searched
  */
 
 import { buildForm } from "./form.js";
 import { make } from "./make.js";
+import { moreAt } from "./row.js";
+import { searchBox } from "./search.js";
+import { sectionOf } from "./section.js";
 import { STYLE } from "./style.js";
+import { TypeAhead } from "./type_ahead.js";
 
-const MIN_HEIGHT = 180;
-const GAP = 4;
+const GAP = 10;
 
 /** @type {WeakMap<HTMLElement, Panel>} the open menu of an element */
 const open = new WeakMap();
-/** @type {WeakMap<Element, () => void>} what else can be done at an item's button */
-const moreAt = new WeakMap();
-
 export class Panel {
   /**
    * @param {HTMLElement} button what opened it: it gets the keyboard back
-   * @param {HTMLElement} root the element that it lies in; positioned, and holding the button
+   * @param {HTMLElement} root the grid's
+   * @param {(text: string|null) => void} peek shows heads on the grid
    * @param {HTMLElement} [outside] an element that takes presses without taking the keyboard: a press there closes the menu too
    */
-  constructor(button, root, outside) {
+  constructor(button, root, peek, outside) {
     this.button = button;
     this.root = root;
+    this.peek = peek;
+    this.typing = new TypeAhead();
     this.element = make("div", "hh-menu");
     this.head = make("div", "hh-menu-head");
     this.body = make("div", "hh-menu-body");
@@ -53,10 +61,10 @@ export class Panel {
     /** @type {(() => void)|null} */
     this.back = null;
     outside?.addEventListener("pointerdown", () => this.close(), { capture: true, signal: this.closing.signal });
-    this.place();
-    root.append(this.element);
     open.get(root)?.close();
     open.set(root, this);
+    document.body.append(this.element);
+    this.follow();
     button.setAttribute("aria-expanded", "true");
   }
 
@@ -77,7 +85,16 @@ export class Panel {
     this.closing.abort();
     this.button.setAttribute("aria-expanded", "false");
     this.switching = true;
+    this.peek(null);
     this.element.remove();
+  }
+
+  /** Stays beside the grid while that moves, and goes with it. */
+  follow() {
+    if (!this.isOpen) return;
+    if (!this.root.isConnected) return this.close();
+    this.place();
+    requestAnimationFrame(() => this.follow());
   }
 
   /** As Escape does it. */
@@ -86,12 +103,13 @@ export class Panel {
     this.button.focus({ preventScroll: true });
   }
 
+  /** Right of the grid, or left of it where there is no room. */
   place() {
-    const inside = this.root.contains(this.button);
-    const top = inside ? this.button.offsetTop + this.button.offsetHeight + GAP : GAP;
-    const room = this.root.clientHeight - top - GAP;
-    this.element.style.top = `${room < MIN_HEIGHT ? GAP : top}px`;
-    this.element.style.maxHeight = `${Math.max(MIN_HEIGHT, Math.min(room, this.root.clientHeight - 2 * GAP))}px`;
+    const grid = this.root.getBoundingClientRect(), { offsetWidth: width, offsetHeight: height } = this.element;
+    const right = grid.right + GAP, left = grid.left - GAP - width;
+    const x = right + width <= window.innerWidth || left < 0 ? Math.min(right, window.innerWidth - width - 4) : left;
+    const y = Math.max(4, Math.min(grid.top, window.innerHeight - height - 4));
+    Object.assign(this.element.style, { left: `${Math.max(4, x)}px`, top: `${y}px` });
   }
 
   /**
@@ -107,59 +125,20 @@ export class Panel {
   /**
    * @param {string} title
    * @param {Section[]} sections
-   * @param {{back?: (() => void)|null, at?: string}} [options] `back`: where the left arrow key goes; `at`: the key of the item to begin at
+   * @param {{back?: (() => void)|null, at?: string, search?: boolean}} [options] `back`: where the left arrow key goes; `at`: the key
+   *   of the item to begin at; `search`: with a box to search in
    */
-  list(title, sections, { back = null, at = "" } = {}) {
-    const rows = sections.map(({ title: heading, items }, index) => {
-      const group = make("div");
-      group.setAttribute("role", "group");
-      if (heading) {
-        const line = make("h4", "", heading);
-        line.id = `hh-menu-${this.serial}-${index}`;
-        group.setAttribute("aria-labelledby", line.id);
-        group.append(line);
-      }
-      group.append(...items.map((item) => this.row(item)));
-      return group;
-    });
+  list(title, sections, { back = null, at = "", search = false } = {}) {
+    const rows = sections.map((section, index) => sectionOf(section, `hh-menu-${this.serial}-${index}`, this.peek));
     this.fill(title, rows, back);
     this.body.setAttribute("role", "menu");
     this.body.setAttribute("aria-label", title);
+    if (search) this.head.append(searchBox(this.body, () => this.items()[0]?.focus()));
     const buttons = this.items();
     this.focus(buttons.find((button) => at && button.dataset.key === at) ?? buttons[0] ?? this.body);
   }
 
   serial = Math.random().toString(36).slice(2);
-
-  /** @param {Item} item */
-  row(item) {
-    const row = make("div", "hh-menu-row");
-    const button = make("button");
-    button.type = "button";
-    button.tabIndex = -1;
-    button.setAttribute("role", "menuitem");
-    button.append(make("span", "", item.label + (item.opens ? " ▸" : "")));
-    const detail = item.refused || item.detail;
-    if (detail) button.append(make("small", "", detail));
-    button.title = [item.label, detail].filter(Boolean).join("\n");
-    button.dataset.key = item.key ?? "";
-    if (item.refused) button.setAttribute("aria-disabled", "true");
-    if (item.opens || item.more) button.setAttribute("aria-haspopup", "menu");
-    button.addEventListener("click", () => !item.refused && item.choose?.());
-    const more = item.more ?? (item.opens && !item.refused ? item.choose : undefined);
-    if (more) moreAt.set(button, more);
-    row.append(button);
-    if (item.more) {
-      const dots = make("button", "", "⋯");
-      dots.type = "button";
-      dots.tabIndex = -1;
-      dots.title = "Rename, delete, export";
-      dots.setAttribute("aria-label", `${item.label}: more`);
-      dots.addEventListener("click", item.more);
-      row.append(dots);
-    }
-    return row;
-  }
 
   /**
    * A question with answers, and fields where there are some.
@@ -206,7 +185,8 @@ export class Panel {
 
   /** @returns {HTMLElement[]} */
   items() {
-    return [...this.body.querySelectorAll('[role="menuitem"]')].filter((item) => item instanceof HTMLElement);
+    const all = [...this.body.querySelectorAll('[role="menuitem"]')].filter((item) => item instanceof HTMLElement);
+    return all.filter((item) => item.offsetParent !== null); // neither folded away nor searched out
   }
 
   /** @param {KeyboardEvent} event */
@@ -232,10 +212,13 @@ export class Panel {
       Tab: () => this.cancel(),
     };
     if (moves[event.key]) return event.preventDefault(), moves[event.key]();
-    if (event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey) {
-      const next = [...items.slice(at + 1), ...items.slice(0, at + 1)];
-      next.find((item) => item.textContent?.toLowerCase().startsWith(event.key.toLowerCase()))?.focus();
-    }
+    if (event.key === "/" && this.searchBox) return event.preventDefault(), this.searchBox.focus();
+    if (event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey) this.typing.type(event.key, items, at);
+  }
+
+  /** @returns {HTMLInputElement|null} */
+  get searchBox() {
+    return this.head.querySelector("input");
   }
 
   /** @param {FocusEvent} event */

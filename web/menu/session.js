@@ -8,8 +8,9 @@
  * @property {import("../grid.js").Grid|null} grid null while the model is unknown
  * @property {string} headsText the text shown, as written
  * @property {(text: string) => boolean} setHeads writes a head text, as one undo step; false where it must not be changed
+ * @property {(text: string|null) => void} peek shows another head text on the grid, without writing it; null: its own
  * @property {string|null} field the name of the text widget; null where the node shows a preset
- * @property {HTMLElement} element the widget's root, position: relative
+ * @property {HTMLElement} element the widget's root
  * @property {() => void} close gives the keyboard back to the grid, after the menu has gone
  */
 
@@ -38,7 +39,7 @@ export class Session {
 
   /** The panel, opened when something is to be shown. */
   get panel() {
-    this.#panel ??= new Panel(this.button, this.context.element, this.context.app.canvas?.canvas);
+    this.#panel ??= new Panel(this.button, this.context.element, this.context.peek, this.context.app.canvas?.canvas);
     return this.#panel;
   }
 

@@ -9,7 +9,8 @@ import { readGrid } from "../grid.js";
 import { Memory } from "../memory.js";
 
 /** @typedef {import("../frontend/model_file.js").ModelFile} ModelFile */
-/** @typedef {{grid: import("../grid.js").Grid|null, error: string, key: string|null}} Answer  `key`: what the file is remembered by */
+/** @typedef {{grid: import("../grid.js").Grid|null, error: string, key: string|null, wrong: boolean}} Answer  `key`: what the file is
+ *   remembered by; `wrong`: no run will tell a grid, since the file is not there or of another kind of model */
 
 const RETRY_MS = 15_000;
 
@@ -25,7 +26,7 @@ const asked = new Map();
  * @returns {Answer|undefined}
  */
 export function gridOf(api, file) {
-  if (!file.listed) return { grid: null, error: `ComfyUI lists no file ${file.name}`, key: null };
+  if (!file.listed) return { grid: null, error: `ComfyUI lists no file ${file.name}`, key: null, wrong: true };
   const place = `${file.folder}/${file.name}`;
   const { answer } = asked.get(place) ?? begin(api, file, place);
   return answer && !answer.grid && answer.key ? { ...answer, grid: remembered.get(answer.key) } : answer;
@@ -55,8 +56,8 @@ function begin(api, file, place) {
 async function ask(api, file) {
   const response = await api.fetchApi(`/headhunter/grid?${new URLSearchParams({ folder: file.folder, name: file.name })}`);
   const body = await response.json();
-  if (!response.ok || !body.bytes) return { grid: null, error: String(body.error ?? response.status), key: null };
-  return { grid: readGrid(body), error: String(body.error ?? ""), key: `${body.name}|${body.bytes}|${body.changed}` };
+  if (!response.ok || !body.bytes) return { grid: null, error: String(body.error ?? response.status), key: null, wrong: response.status === 400 };
+  return { grid: readGrid(body), error: String(body.error ?? ""), key: `${body.name}|${body.bytes}|${body.changed}`, wrong: body.wrong === true };
 }
 
 /**

@@ -38,8 +38,6 @@ const PAUSE_MS = 1500;
 const studies = new Map();
 /** @type {Map<string, string>} workflow and execution id -> study, of runs seen since the page was opened */
 const running = new Map();
-/** @type {Map<string, Map<number, number>>} model -> the scores seen last */
-const scores = new Map();
 /** @type {{api: ComfyApi, workflow: () => string}|null} */
 let host = null;
 
@@ -164,19 +162,16 @@ export const progressOf = (name) => studies.get(name)?.progress ?? null;
  * What a study says about the cells of a grid; null where it says nothing.
  * @param {string} name
  * @param {import("../grid.js").Grid} grid
+ * @param {boolean} [added] as in `readHeat`
  */
-export function heatOn(name, grid) {
-  const heat = readHeat(studies.get(name)?.heat, grid);
-  if (heat?.scores.size) scores.set(grid.model, heat.scores);
-  return heat;
-}
+export const heatOn = (name, grid, added = false) => readHeat(studies.get(name)?.heat, grid, added);
 
 /**
- * The last score seen for a cell in any study of the same model, for grids that show no heat themselves.
- * @param {import("../grid.js").Grid} grid
- * @param {number} key
+ * What a hunt has found so far; null where it has nothing yet.
+ * @param {string} name
+ * @returns {import("./library.js").Found|null}
  */
-export const lastScore = (grid, key) => scores.get(grid.model)?.get(key) ?? null;
+export const foundIn = (name) => studies.get(name)?.heat?.found ?? null;
 
 /**
  * The address of a preview picture.

@@ -3,13 +3,13 @@
 import { reasonOf } from "../errors.js";
 import { PresetError, fileName, formatPreset, readPreset } from "../presets.js";
 
-const FOLDER = "headhunter/presets";
+export const FOLDER = "headhunter/presets";
 const MOST = 500;
 const AT_ONCE = 6;
 
 /**
- * @typedef {{file: string, preset: import("../presets.js").Preset|null, error: string}} Own  a preset file of the user's;
- *   `error` says why it cannot be read
+ * @typedef {{file: string, preset: import("../presets.js").Preset|null, error: string, pictured: number|null}} Own  a preset file of the
+ *   user's; `error` says why it cannot be read; `pictured`: when its picture was changed, null where it has none
  */
 
 /**
@@ -18,16 +18,22 @@ const AT_ONCE = 6;
  * @returns {Promise<Own[]>}
  */
 export async function listOwn(api) {
-  const paths = (await files(api)).sort((a, b) => a.localeCompare(b)).slice(0, MOST);
+  const all = await files(api);
+  const pictures = new Map(all.filter(({ path }) => /\.jpg$/i.test(path)).map(({ path, modified }) => [path, modified ?? 0]));
+  const paths = all.map(({ path }) => path).filter(isPreset).sort((a, b) => a.localeCompare(b)).slice(0, MOST);
   /** @type {Own[]} */
   const presets = [];
   for (let index = 0; index < paths.length; index += AT_ONCE)
     presets.push(...(await Promise.all(paths.slice(index, index + AT_ONCE).map((file) => readOwn(api, file)))));
+  for (const own of presets) own.pictured = pictures.get(own.file.replace(/\.json$/i, ".jpg")) ?? null;
   return presets;
 }
 
+/** @param {string} path */
+const isPreset = (path) => /\.json$/i.test(path);
+
 /**
- * The files' names. A folder that is not there yet is not asked for: browsers complain of every 404.
+ * The files there. A folder that is not there yet is not asked for: browsers complain of every 404.
  * @param {ComfyApi} api
  */
 async function files(api) {
@@ -35,7 +41,7 @@ async function files(api) {
   const known = all.ok ? await all.json() : null; // an older ComfyUI cannot tell
   if (Array.isArray(known) && !known.some((entry) => entry?.path === FOLDER)) return [];
   const list = await api.listUserDataFullInfo(FOLDER);
-  return list.map(({ path }) => String(path)).filter((path) => /\.json$/i.test(path));
+  return list.map(({ path, modified }) => ({ path: String(path), modified }));
 }
 
 /**
@@ -46,12 +52,19 @@ async function files(api) {
 async function readOwn(api, file) {
   try {
     const response = await api.getUserData(`${FOLDER}/${file}`);
-    if (!response.ok) return { file, preset: null, error: `${file}: the server says ${response.status}` };
-    return { file, preset: readPreset(file, await response.arrayBuffer()), error: "" };
+    if (!response.ok) return { file, preset: null, error: `${file}: the server says ${response.status}`, pictured: null };
+    return { file, preset: readPreset(file, await response.arrayBuffer()), error: "", pictured: null };
   } catch (error) {
-    return { file, preset: null, error: reasonOf(error) };
+    return { file, preset: null, error: reasonOf(error), pictured: null };
   }
 }
+
+/**
+ * Whether there is a file of this name: one that is not there is not asked for, as browsers complain of every 404.
+ * @param {ComfyApi} api
+ * @param {string} file
+ */
+export const isThere = async (api, file) => (await files(api)).some(({ path }) => path === file);
 
 /**
  * The file that a preset of this name has or would get, with what is in it now; null where it is free.
@@ -60,7 +73,7 @@ async function readOwn(api, file) {
  */
 export async function taken(api, name) {
   const file = fileName(name);
-  const there = (await files(api)).find((path) => path.toLowerCase() === file.toLowerCase()); // some disks ignore case
+  const there = (await files(api)).find(({ path }) => path.toLowerCase() === file.toLowerCase())?.path; // some disks ignore case
   return there === undefined ? null : readOwn(api, there);
 }
 

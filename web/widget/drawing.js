@@ -4,7 +4,10 @@ import { number } from "../heads.js";
 import { drawLabels } from "./labels.js";
 import { keyAt } from "./layout.js";
 import { ramp } from "./ramp.js";
+import { drawTile } from "./tiles.js";
 
+const LOW = 10; // pixels of a row; in less, layers are told apart by bands
+const BAND = 4; // layers
 const FONT = "px system-ui, sans-serif"; // a size goes before it
 
 /**
@@ -20,6 +23,7 @@ const FONT = "px system-ui, sans-serif"; // a size goes before it
  * @property {import("../heads.js").HeadSet} heads
  * @property {number} strength the node's own, 0..1, for heads without one
  * @property {import("../heat.js").Heat|null} heat
+ * @property {import("./tiles.js").Tiles|null} tiles pictures in the cells
  * @property {boolean} pool the heads are a pool: with heat, cells are coloured by score, not as chosen
  * @property {Set<number>} candidate heads being tried
  * @property {Set<number>|null} result heads of the last result, marked by a dot
@@ -47,8 +51,9 @@ export function draw(context, layout, scene, colours) {
   drawLabels(context, layout, scene.cursor, colours.text);
   const cell = cellBox(layout);
   drawEmpty(context, layout, cell, colours);
+  if (scene.tiles) for (let key = 0; key < layout.grid.layers * layout.grid.heads; key++) drawTile(context, scene.tiles, key, cell(key));
   context.globalAlpha = scene.faded ? 0.6 : 1;
-  if (scene.heat) drawHeat(context, scene.heat, cell, colours);
+  if (scene.heat) drawHeat(context, scene.heat, cell, colours, Boolean(scene.tiles));
   drawHeads(context, cell, scene, colours);
   context.globalAlpha = 1;
   if (scene.heat) drawChosen(context, scene.heat, cell, colours);
@@ -77,11 +82,16 @@ function cellBox(layout) {
  * @param {Colours} colours
  */
 function drawEmpty(context, layout, cell, colours) {
-  context.beginPath();
-  for (let key = 0; key < layout.grid.layers * layout.grid.heads; key++) context.rect(...cell(key));
+  const { layers, heads } = layout.grid;
+  const bands = layout.cellHeight < LOW ? [0, 1] : [0];
   context.fillStyle = colours.text;
-  context.globalAlpha = colours.dark ? 0.07 : 0.1;
-  context.fill();
+  for (const band of bands) {
+    context.beginPath();
+    for (let key = 0; key < layers * heads; key++)
+      if (bands.length < 2 || (Math.floor(key / heads / BAND) & 1) === band) context.rect(...cell(key));
+    context.globalAlpha = (colours.dark ? 0.07 : 0.1) + 0.06 * band;
+    context.fill();
+  }
   context.globalAlpha = 1;
 }
 
@@ -103,12 +113,18 @@ function drawHeads(context, cell, scene, colours) {
     const strength = own ?? scene.strength;
     const alpha = context.globalAlpha;
     context.fillStyle = strength < 0 ? colours.away : colours.accent;
-    context.globalAlpha = alpha * 0.4;
-    context.fillRect(x, y, width, height);
-    context.globalAlpha = alpha;
-    const filled = Math.max(1, height * Math.min(1, Math.abs(strength)));
-    context.fillRect(x, strength < 0 ? y : y + height - filled, width, filled);
-    outline(context, box, own === null ? context.fillStyle : colours.text, 1);
+    if (scene.tiles) {
+      // The picture stays: a frame, and the strength as a bar at its foot.
+      outline(context, box, context.fillStyle, 2);
+      context.fillRect(x, y + height - 4, Math.max(2, width * Math.abs(strength)), 4);
+    } else {
+      context.globalAlpha = alpha * 0.4;
+      context.fillRect(x, y, width, height);
+      context.globalAlpha = alpha;
+      const filled = Math.max(1, height * Math.min(1, Math.abs(strength)));
+      context.fillRect(x, strength < 0 ? y : y + height - filled, width, filled);
+      outline(context, box, own === null ? context.fillStyle : colours.text, 1);
+    }
     if (own !== null) drawNumber(context, box, own);
   }
 }
@@ -149,10 +165,16 @@ function print(context, [x, y, width, height], text, size) {
  * @param {Heat} heat
  * @param {(key: number) => Box} cell
  * @param {Colours} colours
+ * @param {boolean} framed around pictures, in place of whole cells
  */
-function drawHeat(context, heat, cell, colours) {
+function drawHeat(context, heat, cell, colours, framed) {
   for (const [key, score] of heat.scores) {
-    context.fillStyle = ramp(heat.limit ? score / heat.limit : 0, colours.dark);
+    const colour = ramp(heat.limit ? score / heat.limit : 0, colours.dark);
+    if (framed) {
+      outline(context, cell(key), colour, 2);
+      continue;
+    }
+    context.fillStyle = colour;
     context.fillRect(...cell(key));
   }
 }

@@ -1,4 +1,4 @@
-/** JSON files dropped on a grid: presets are imported, workflows are ComfyUI's. */
+/** Files dropped on a grid: presets and picture cards are imported, workflows and other pictures are ComfyUI's. */
 
 import { loadMenu } from "./menu_loader.js";
 
@@ -7,9 +7,10 @@ import { loadMenu } from "./menu_loader.js";
  * @param {import("../menu/session.js").Context} context
  */
 export async function drop(files, context) {
-  const texts = await Promise.all(files.map((file) => file.text()));
   const menu = await loadMenu();
-  if (menu && !texts.some(isWorkflow)) return menu.importDropped(files, context);
+  const own = await Promise.all(files.map(async (file) =>
+    (/\.png$/i.test(file.name) ? Boolean(menu?.readCard(await file.arrayBuffer())) : !isWorkflow(await file.text()))));
+  if (menu && own.every(Boolean)) return menu.importDropped(files, context);
   for (const file of files) context.app.handleFile(file);
 }
 

@@ -7,20 +7,29 @@
  * @typedef {object} Target what the gestures act on
  * @property {() => import("../grid.js").Grid|null} grid
  * @property {() => import("../heads.js").HeadSet|null} heads a copy; null where nothing can be changed
+ * @property {() => import("../heads.js").HeadSet} shown as they are drawn this moment
+ * @property {(spot: Spot) => {left: number, top: number, bottom: number}|null} box where a spot lies on the canvas
  * @property {(heads: import("../heads.js").HeadSet|null) => void} draft show these, without writing them; null: what is written
  * @property {(heads: import("../heads.js").HeadSet) => void} write as one undo step; ends the draft
  * @property {() => number} strength the node's own
  * @property {(event: MouseEvent) => Spot|null} spot what lies under the pointer
  * @property {(event: MouseEvent) => Cell|null} nearest the cell nearest to the pointer
  * @property {(spot: Spot|null) => void} point the pointer is there now
- * @property {(rectangle: {from: Cell, to: Cell}|null) => void} frame show a rectangle
- * @property {() => Cell|null} cursor the cell that keys act on
+ * @property {(rectangle: Rectangle|null) => void} frame show a rectangle while it is drawn
+ * @property {() => Rectangle|null} selection the cells that a change of strength reaches together
+ * @property {(rectangle: Rectangle|null) => void} select
+ * @property {() => Spot|null} pointed what the line under the grid names, which keys act on
  * @property {(cell: Cell) => void} move the cursor
+ * @property {(by: number) => void} step to the pictures of another prompt
+ * @property {(spot: Spot) => void} open the slider at a spot
+ * @property {(spot: Spot) => void} aim the open slider at another spot
+ * @property {() => boolean} takesWheel whether the wheel changes strengths
  * @property {() => Partial<ComfyCanvas>} canvas ComfyUI's, for zooming and panning
  *
  * @typedef {import("../heads.js").HeadSet} HeadSet
  * @typedef {import("./layout.js").Spot} Spot
  * @typedef {import("./layout.js").Cell} Cell
+ * @typedef {import("./reach.js").Rectangle} Rectangle
  */
 
 import { keyboard } from "./keyboard.js";

@@ -11,17 +11,22 @@ import { asOneStep } from "../frontend/page.js";
 import { modelFile } from "../frontend/model_file.js";
 import { shownBy } from "../frontend/graph.js";
 import { gridOf, remember } from "../server/file_grid.js";
+import { foundIn } from "../server/hunts.js";
+import { drawn } from "../server/pictures.js";
 import { shipped } from "../server/shipped.js";
+import { Card } from "./card.js";
 import { drop } from "./drop.js";
 import { attach } from "./gestures.js";
 import { HeadText } from "./head_text.js";
-import { CHOICE, look } from "./look.js";
+import { CHOICE, UNSEEN, kept, look } from "./look.js";
 import { start, stop } from "./loop.js";
 import { loadMenu, menu } from "./menu_loader.js";
 import { paletteKey } from "./palette.js";
 import { buildParts } from "./parts.js";
 import { comeBack, leave, takePlace } from "./places.js";
 import { show } from "./show.js";
+import { PICTURES } from "./shown_pictures.js";
+import { Slider } from "./slider.js";
 import { targetOf } from "./target.js";
 
 const TYPE = "headhunter-grid";
@@ -35,8 +40,18 @@ export class HeadGrid {
   cursor = null;
   /** @type {import("./layout.js").Spot|null} what is under the pointer */
   hover = null;
-  /** @type {{from: import("./layout.js").Cell, to: import("./layout.js").Cell}|null} being drawn */
+  /** @type {import("./reach.js").Rectangle|null} being drawn */
   rectangle = null;
+  /** @type {import("./reach.js").Rectangle|null} cells whose strength is changed together */
+  selection = null;
+  /** the prompt whose pictures are shown, counted on beyond the last */
+  pair = 0;
+  /** the pool is edited, where a hunt's scores could be shown */
+  editsPool = false;
+  /** scores are what each head adds to the set before, not against unguided */
+  added = true;
+  /** @type {boolean} a hunt's scores are shown in place of the pool: nothing is painted */
+  showsScores = false;
   /** @type {import("./layout.js").Layout|null} where the cells lie; null where none are drawn */
   layout = null;
   /** @type {unknown[]} what was drawn last */
@@ -59,14 +74,24 @@ export class HeadGrid {
     this.heads = new HeadText(node, kind.field, app);
     this.parts = buildParts({
       presets: (button) => this.#openMenu(button),
+      pictures: (button) => this.#openPictures(button),
       invert: () => this.heads.edit(invert),
-      clear: () => this.heads.edit(() => new Map()),
+      clear: () => this.heads.clear(),
+      use: () => this.#use(),
+      mode: () => (this.editsPool = !this.editsPool),
+      scale: () => (this.added = !this.added),
+      strength: () => this.slider.open(this.selection?.from ?? { layer: null, head: null }),
       drop: (files) => drop(files, this.context()),
     });
-    attach(this.parts.canvas, targetOf(this, this.parts.canvas));
+    this.card = new Card((by) => (this.pair += by));
+    const target = targetOf(this, this.parts.canvas);
+    this.slider = new Slider(this.parts.root, this.parts.canvas, target);
+    this.parts.stage.append(this.slider.element);
+    attach(this.parts.canvas, target);
     this.#addWidget();
     chain(node, "onExecuted", () => this.#onRun());
     chain(node, "onRemoved", () => {
+      this.card.remove();
       stop(this);
       leave(this.parts.root, node);
     });
@@ -87,6 +112,7 @@ export class HeadGrid {
       setValue: () => {},
       getMinHeight: () => MIN_HEIGHT + MARGINS,
     });
+    widget.label = "Heads";
     widget.serialize = false; // out of the workflow; the option keeps it out of the prompt
     root.style.minHeight = `${MIN_HEIGHT}px`;
     node.setSize?.([Math.max(node.size[0], WIDTH), Math.max(node.size[1], node.computeSize()[1])]);
@@ -109,7 +135,8 @@ export class HeadGrid {
     if (time - this.#looked >= LOOK_MS) this.#look(time);
     const ratio = window.devicePixelRatio || 1;
     const state = [this.heads.text, this.strength, canvas.clientWidth, canvas.clientHeight, ratio, this.heads.seen, this.#palette,
-      this.hover, this.cursor, this.rectangle, document.activeElement === canvas, menu.now, shipped.now];
+      this.hover, this.cursor, this.rectangle, this.selection, this.editsPool, this.added, this.pair, drawn.version,
+      this.node.properties?.[PICTURES], document.activeElement === canvas, menu.now, shipped.now];
     if (this.#drawn.length && state.every((value, index) => value === this.#drawn[index])) return;
     this.#drawn = state;
     this.layout = show(this, ratio);
@@ -120,11 +147,11 @@ export class HeadGrid {
     this.#looked = time;
     this.#palette = paletteKey(this.parts.canvas);
     const before = this.heads.seen;
-    const seen = look(this.node, this.kind, this.app, this.api);
+    const seen = kept(look(this.node, this.kind, this.app, this.api), before);
     // What is the same stays the same object, so that comparing is cheap.
     if (JSON.stringify(seen) === JSON.stringify(before)) return;
     if (JSON.stringify(seen.grid) === JSON.stringify(before.grid)) seen.grid = before.grid;
-    else this.cursor = this.hover = null;
+    else this.cursor = this.hover = this.selection = null;
     this.heads.seen = seen;
   }
 
@@ -140,6 +167,7 @@ export class HeadGrid {
    * @param {string|undefined} model
    */
   choose(model) {
+    this.heads.seen = UNSEEN; // what was there before is not kept
     asOneStep(this.app, () => writeProperty(this.node, CHOICE, model));
     this.#looked = -LOOK_MS;
   }
@@ -155,6 +183,18 @@ export class HeadGrid {
     (await loadMenu())?.openMenu(button, this.context());
   }
 
+  /** @param {HTMLElement} button */
+  async #openPictures(button) {
+    (await loadMenu())?.openPictures(button, this.context());
+  }
+
+  /** The hunt's heads, into a SoftPAG node. */
+  async #use() {
+    const found = foundIn(this.heads.seen.study);
+    const selected = Object.values(this.app.canvas?.selected_nodes ?? {}); // the press itself selects this node a moment later
+    if (found) (await loadMenu())?.useHeads(this.context(), found, selected);
+  }
+
   /** @returns {import("../menu/session.js").Context} what the menu is given */
   context() {
     const { node, app, api, heads, parts } = this;
@@ -165,6 +205,7 @@ export class HeadGrid {
       field: heads.field,
       element: parts.root,
       setHeads: (text) => heads.write(text),
+      peek: (text) => (heads.peek = text),
       close: () => parts.canvas.focus({ preventScroll: true }),
     };
   }

@@ -14,6 +14,8 @@ const NOTHING = { heads: new Map(), error: "" };
 export class HeadText {
   /** @type {import("./look.js").Look} what the graph around the node says */
   seen = UNSEEN;
+  /** @type {string|null} another text that is looked at, and never written */
+  peek = null;
   /** @type {string|null} what a gesture will write when it ends */
   draft = null;
   /** @type {{text: string|null, grid: import("../grid.js").Grid|null, heads: HeadSet, error: string}} the last text that was read */
@@ -45,6 +47,7 @@ export class HeadText {
 
   /** The text to show. */
   get text() {
+    if (this.peek !== null) return this.peek;
     return this.seen.elsewhere === null ? this.draft ?? this.#written : this.#written;
   }
 
@@ -94,6 +97,26 @@ export class HeadText {
    */
   format(heads) {
     return this.grid ? format(heads, this.grid) : "";
+  }
+
+  /** Whether the text is the node's own, and not empty. */
+  get canClear() {
+    return this.field !== null && this.seen.elsewhere === null && this.#written !== "";
+  }
+
+  /** Chooses no head, also where the text cannot be read. */
+  clear() {
+    if (this.canClear) this.write("");
+  }
+
+  /** Whether a text that a person wrote can be made one that the grid may change. */
+  canTidy() {
+    return this.seen.elsewhere === null && this.field !== null && isHandwritten(this.#written) && !this.read(this.#written).error;
+  }
+
+  /** Writes such a text in canonical form: its comments and line ends are lost. */
+  tidy() {
+    if (this.grid && this.canTidy()) this.write(this.format(this.read(this.#written).heads));
   }
 
   /**

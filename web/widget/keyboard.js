@@ -1,19 +1,17 @@
 /** The keyboard on the canvas. */
 
-import { paint, tidy } from "./cells.js";
-import { keyAt } from "./layout.js";
+import { editFor } from "./edits.js";
+import { isCell } from "./layout.js";
+import { reach } from "./reach.js";
 
-/**
- * @typedef {import("./gestures.js").Target} Target
- * @typedef {import("../heads.js").HeadSet} HeadSet
- */
+/** @typedef {import("./gestures.js").Target} Target */
 
 /** @type {Record<string, [down: number, right: number]>} */
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
 /**
- * Arrow keys move the cursor. Space and Enter add or remove its head; 1 to 9 set that head's strength to 0.1 to 0.9, 0 to 1;
- * minus changes the strength's sign; n goes back to the node's strength; Delete removes the head. Escape leaves the grid.
+ * Arrow keys move the cursor; other keys change the heads that the line under the grid names, and the selection with them
+ * (edits.js). Comma and full stop show other prompts' pictures. Escape ends the selection, then leaves the grid.
  * @param {HTMLElement} element
  * @param {Target} target
  * @param {() => void} endWheel
@@ -22,17 +20,12 @@ export function keyboard(element, target, endWheel) {
   element.addEventListener("keydown", (event) => {
     endWheel(); // also before the shortcuts of others, such as undo
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "Escape") element.blur();
+    if (event.key === "Escape") {
+      if (target.selection()) target.select(null);
+      else element.blur();
+    } else if (event.key === "," || event.key === ".") target.step(event.key === "," ? -1 : 1);
     else if (event.key in MOVES) moveBy(...MOVES[event.key]);
-    else {
-      const edit = editFor(event.key);
-      if (!edit) return;
-      const heads = target.heads(), cell = target.cursor(), grid = target.grid();
-      if (heads && cell && grid) {
-        edit(heads, keyAt(grid, cell));
-        target.write(heads);
-      }
-    }
+    else if (!pressed(event.key, target)) return;
     event.preventDefault();
     event.stopPropagation();
   });
@@ -44,21 +37,25 @@ export function keyboard(element, target, endWheel) {
   function moveBy(down, right) {
     const grid = target.grid();
     if (!grid) return;
-    const cell = target.cursor();
+    const cell = target.pointed();
     const step = (/** @type {number} */ value, /** @type {number} */ by, /** @type {number} */ count) => Math.min(count - 1, Math.max(0, value + by));
-    target.move(cell ? { layer: step(cell.layer, down, grid.layers), head: step(cell.head, right, grid.heads) } : { layer: 0, head: 0 });
+    target.move(isCell(cell) ? { layer: step(cell.layer, down, grid.layers), head: step(cell.head, right, grid.heads) } : { layer: 0, head: 0 });
   }
+}
 
-  /**
-   * @param {string} key
-   * @returns {((heads: HeadSet, at: number) => void)|null}
-   */
-  function editFor(key) {
-    if (key === " " || key === "Enter") return (heads, at) => paint(heads, [at], !heads.has(at));
-    if (/^[0-9]$/.test(key)) return (heads, at) => heads.set(at, key === "0" ? 1 : Number(key) / 10);
-    if (key === "-") return (heads, at) => heads.set(at, tidy(-(heads.get(at) ?? target.strength())));
-    if (key === "n") return (heads, at) => heads.has(at) && heads.set(at, null);
-    if (key === "Delete" || key === "Backspace") return (heads, at) => heads.delete(at);
-    return null;
+/**
+ * Does what a key does to the heads that it reaches.
+ * @param {string} key
+ * @param {Target} target
+ * @returns {boolean} false where the key does nothing here
+ */
+export function pressed(key, target) {
+  const edit = editFor(key);
+  if (!edit) return false;
+  const heads = target.heads(), spot = target.pointed(), grid = target.grid();
+  if (heads && spot && grid) {
+    edit(heads, reach(grid, spot, target.selection()), target.strength());
+    target.write(heads);
   }
+  return true;
 }

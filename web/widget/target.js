@@ -2,7 +2,8 @@
 
 import { isNodes2 } from "../frontend/page.js";
 import { isRunning } from "./loop.js";
-import { spotAt } from "./layout.js";
+import { isCell, spotAt } from "./layout.js";
+import { holds } from "./reach.js";
 
 /**
  * @param {import("./grid_widget.js").HeadGrid} grid
@@ -25,7 +26,16 @@ export function targetOf(grid, canvas) {
   };
   return {
     grid: () => heads.grid,
-    heads: () => heads.copy(),
+    heads: () => (grid.showsScores ? null : heads.copy()),
+    shown: () => heads.read(heads.text).heads,
+    box: (spot) => {
+      const { layout, selection } = grid;
+      if (!layout) return null;
+      const chosen = selection && isCell(spot) && holds(selection, spot) ? selection : null;
+      const rows = chosen ? [chosen.from.layer, chosen.to.layer].sort((a, b) => a - b) : [spot.layer, spot.layer];
+      const [first, last] = rows.map((row) => (row === null ? layout.top : layout.y(row)));
+      return { left: spot.head === null ? layout.left : layout.x(spot.head), top: first, bottom: last + (spot.layer === null ? 0 : layout.cellHeight) };
+    },
     draft: (set) => (heads.draft = set && heads.format(set)),
     write: (set) => {
       heads.draft = null;
@@ -40,7 +50,13 @@ export function targetOf(grid, canvas) {
       grid.wantNames();
     },
     frame: (rectangle) => (grid.rectangle = rectangle),
-    cursor: () => grid.cursor,
+    selection: () => grid.selection,
+    select: (rectangle) => (grid.selection = rectangle),
+    pointed: () => grid.hover ?? grid.cursor,
+    step: (by) => (grid.pair += by),
+    open: (spot) => grid.slider.open(spot),
+    aim: (spot) => grid.slider.aim(spot),
+    takesWheel: () => grid.slider.isOpen,
     move: (cell) => {
       grid.cursor = cell;
       grid.hover = null;

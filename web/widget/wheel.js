@@ -1,7 +1,7 @@
-/** The mouse wheel on the canvas: strengths, in steps. */
+/** The mouse wheel on the canvas: strengths, in steps, while the slider is open; else it is ComfyUI's, which zooms. */
 
-import { tidy } from "./cells.js";
-import { isCell, keyAt } from "./layout.js";
+import { changeStrength } from "./edits.js";
+import { reach } from "./reach.js";
 
 /** @typedef {import("./gestures.js").Target} Target */
 
@@ -11,7 +11,6 @@ const TICK = 100;
 const PAUSE_MS = 400;
 
 /**
- * The wheel changes strengths, in steps; only with focus, else it belongs to ComfyUI's canvas.
  * @param {HTMLElement} element
  * @param {Target} target
  * @returns {() => void} writes what the wheel has changed so far
@@ -31,16 +30,10 @@ export function wheel(element, target) {
     target.write(heads);
   };
 
-  // The attribute keeps Nodes 2.0 from taking the wheel; older versions look at nothing else.
-  element.addEventListener("focus", () => element.setAttribute("data-capture-wheel", "true"));
-  element.addEventListener("blur", () => {
-    element.removeAttribute("data-capture-wheel");
-    end();
-  });
   element.addEventListener("wheel", (event) => {
-    const heads = document.activeElement === element ? turned ?? target.heads() : null;
+    const heads = target.takesWheel() ? turned ?? target.heads() : null;
     const spot = target.spot(event), grid = target.grid();
-    if (!heads || !grid || !isCell(spot) || event.ctrlKey || event.metaKey) return target.canvas().processMouseWheel?.(event);
+    if (!heads || !grid || !spot || event.ctrlKey || event.metaKey) return target.canvas().processMouseWheel?.(event);
     event.preventDefault();
     event.stopPropagation();
     // With shift the browser turns the wheel sideways.
@@ -50,11 +43,11 @@ export function wheel(element, target) {
     rest -= ticks * TICK;
     clearTimeout(timer);
     timer = window.setTimeout(end, PAUSE_MS);
-    const key = keyAt(grid, spot);
-    heads.set(key, tidy((heads.get(key) ?? target.strength()) + ticks * (event.shiftKey ? FINE : STEP)));
+    const by = ticks * (event.shiftKey ? FINE : STEP);
+    changeStrength(heads, reach(grid, spot, target.selection()), (own) => (own ?? target.strength()) + by);
     turned = heads;
-    target.move(spot);
     target.draft(heads);
+    target.aim(spot);
   }, { passive: false });
   return end;
 }

@@ -2,13 +2,17 @@
 
 import { kindOf } from "../grid.js";
 import { number } from "../heads.js";
-import { lastScore } from "../server/hunts.js";
+import { signed } from "../server/library.js";
+import { cellsBetween } from "./cells.js";
 import { isCell, keyAt } from "./layout.js";
 import { showNote } from "./note.js";
 import { set } from "./parts.js";
 import { ramp } from "./ramp.js";
+import { holds } from "./reach.js";
 
-const HINT = "drag to paint, ⇧ rectangle\nwheel or keys 1\u2060–\u20609: strength";
+const HINT = "drag: paint, ⇧ rectangle, ctrl select\n1\u2060–\u20609 − n or right click: strength";
+const PICK = "Pictures of heads, from an atlas, a comparison or a hunt on this model";
+const EMPTY = "No heads yet: drag over cells to paint them, or take a preset.";
 
 /**
  * @typedef {object} Said
@@ -19,6 +23,13 @@ const HINT = "drag to paint, ⇧ rectangle\nwheel or keys 1\u2060–\u20609: str
  * @property {boolean} dark whether the ground is
  * @property {Spot|null} hover
  * @property {import("./layout.js").Cell|null} cursor
+ * @property {import("./shown_pictures.js").ShownPictures|null} pictures
+ * @property {string} picked the study whose pictures were picked; "" where none was
+ * @property {boolean} scored a hunt has scores to show
+ * @property {boolean} showsScores and they are shown: nothing is painted
+ * @property {boolean} usable a hunt has found heads
+ * @property {boolean} clearable there is a text to clear
+ * @property {import("./reach.js").Rectangle|null} selection
  * @property {boolean} fixed never anything to change here
  * @property {(spot: import("./layout.js").Cell) => string[]} presetNames of the presets that hold a head
  *
@@ -37,9 +48,17 @@ export function showWords(parts, shown) {
   const size = grid ? `${grid.model} ${grid.layers}×${grid.heads}` : "";
   const count = grid ? `${plural(heads.size, "head")} · ${plural(layers, "layer")}` : "";
   set(parts.count, count, size);
-  parts.invert.disabled = parts.clear.disabled = !grid || Boolean(locked);
-  parts.invert.hidden = parts.clear.hidden = shown.fixed;
-  parts.canvas.classList.toggle("hh-fixed", Boolean(locked));
+  parts.invert.disabled = !grid || Boolean(locked);
+  parts.strength.disabled = !grid || Boolean(locked) || !heads.size;
+  parts.clear.disabled = !shown.clearable;
+  parts.invert.hidden = parts.clear.hidden = parts.strength.hidden = shown.fixed || shown.showsScores;
+  parts.pictures.hidden = !grid;
+  const from = shown.picked && shown.pictures ? shown.pictures.pictures.goal || shown.picked : shown.picked;
+  set(parts.pictures, `${from || "Pictures"} ▾`, shown.picked ? `Pictures of the study ${shown.picked}` : PICK);
+  parts.use.hidden = !shown.usable;
+  parts.mode.hidden = !shown.scored;
+  set(parts.mode, shown.showsScores ? "Edit pool" : "Scores");
+  parts.canvas.classList.toggle("hh-fixed", Boolean(locked) || shown.showsScores);
   parts.canvas.setAttribute("aria-label", grid
     ? `Head grid, ${size}, ${count}. ${locked || "Arrow keys move, space toggles, digits set the strength."}`
     : "Head grid, model unknown");
@@ -53,23 +72,6 @@ export function showWords(parts, shown) {
 }
 
 /**
- * A head's picture beside its cell; none where there is no address or no room.
- * @param {HTMLImageElement} preview
- * @param {import("./layout.js").Layout|null} layout
- * @param {Spot|null} spot
- * @param {string} url
- */
-export function showPreview(preview, layout, spot, url) {
-  preview.hidden = !url || !layout || !isCell(spot);
-  if (!url || !layout || !isCell(spot)) return;
-  if (preview.getAttribute("src") !== url) preview.src = url;
-  preview.alt = `L${spot.layer}H${spot.head}`;
-  const x = layout.x(spot.head), right = x + layout.cellWidth + 8;
-  preview.style.left = `${right + 112 < layout.width ? right : Math.max(0, x - 116)}px`;
-  preview.style.top = `${Math.max(0, Math.min(layout.y(spot.layer) - 40, layout.height - 116))}px`;
-}
-
-/**
  * @param {Parts} parts
  * @param {import("../server/hunts.js").Progress|null} progress
  */
@@ -78,7 +80,7 @@ function showProgress({ hunt, doing, left, done }, progress) {
   if (!progress) return;
   const where = progress.round ? `round ${progress.round} of ${progress.rounds}` : "unguided pictures";
   set(doing, [where, progress.candidate, `${progress.done} of ${progress.total} pictures`].filter(Boolean).join(" · "));
-  set(left, progress.seconds_left === null ? "" : `${duration(progress.seconds_left)} left`);
+  set(left, progress.seconds_left === null || progress.done >= progress.total ? "" : `${duration(progress.seconds_left)} left`);
   done.max = Math.max(1, progress.total);
   done.value = progress.done;
 }
@@ -95,7 +97,10 @@ function showLegend(parts, { heat, dark }) {
   set(parts.low, signed(-heat.limit));
   set(parts.high, signed(heat.limit));
   const base = heat.baseline === null ? "" : ` ${heat.baseline.toPrecision(3)}`;
-  set(parts.scale, `round ${heat.round}, against unguided${base}`, heat.scorers.join(" + "));
+  const told = heat.added ? "what each head adds" : `against unguided${base}`;
+  set(parts.scale, `round ${heat.round}, ${told}${heat.both ? " ⇄" : ""}`);
+  parts.scale.title = `${heat.scorers.join(" + ")}${heat.both ? ". Click: against unguided, or against the set before" : ""}`;
+  parts.scale.disabled = !heat.both;
 }
 
 /**
@@ -103,23 +108,37 @@ function showLegend(parts, { heat, dark }) {
  * @param {Spot|null} spot
  * @param {Shown} shown
  */
-function describe(spot, { grid, heads, strength, heat, presetNames }) {
+function describe(spot, shown) {
+  const { grid, heads, strength, heat, selection, presetNames } = shown;
   if (!grid) return "";
+  if (!spot && !heads.size && !shown.locked && !shown.fixed) return EMPTY;
   if (!spot) return `${grid.model} · ${grid.layers} layers × ${grid.heads} heads`;
   if (spot.layer === null && spot.head === null) return "all heads";
   if (spot.layer === null) return `H${spot.head} · head ${spot.head} of every layer`;
   if (!isCell(spot)) return `L${spot.layer} · the whole layer · ${kindOf(grid, spot.layer)}`;
   const key = keyAt(grid, spot);
   const own = heads.get(key);
-  const score = heat?.scores.get(key) ?? lastScore(grid, key);
+  const score = heat?.scores.get(key);
   const round = heat?.chosen.get(key);
   return [
     `L${spot.layer} H${spot.head} · ${kindOf(grid, spot.layer)}`,
     own === undefined ? "" : own === null ? `strength ${number(strength)}` : `own strength ${number(own)}`,
-    score === null ? "" : `score ${signed(score)}`,
+    score === undefined ? "" : `score ${signed(score)}${heat?.added ? " more" : ""} for ${heat?.scorers.join(" + ")}`,
+    heat ? "" : scoreIn(shown.pictures?.pictures, key),
     round === undefined ? "" : `chosen in round ${round}`,
+    selection && holds(selection, spot) ? `one of ${cellsBetween(grid, selection.from, selection.to).length} selected` : "",
     held(presetNames(spot)),
   ].filter(Boolean).join(" · ");
+}
+
+/**
+ * A score from the study whose pictures are shown, which is named.
+ * @param {import("../server/pictures.js").Pictures|undefined} pictures
+ * @param {number} key
+ */
+function scoreIn(pictures, key) {
+  const score = pictures?.heads.get(key)?.score ?? null;
+  return score === null ? "" : `${signed(score)} for ${pictures?.goal} in ${pictures?.id}`;
 }
 
 /** @param {string[]} names */
@@ -130,8 +149,6 @@ const held = (names) => (names.length ? `in “${names[0]}”${names.length > 1 
  * @param {string} word
  */
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
-/** @param {number} value */
-const signed = (value) => (value > 0 ? "+" : value < 0 ? "−" : "") + Number(Math.abs(value).toPrecision(3));
 
 /**
  * `40 s`, `12 min`, `3.5 h`.

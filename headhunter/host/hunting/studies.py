@@ -6,14 +6,19 @@ import hashlib
 import json
 import os
 import re
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import folder_paths
 
+from ...library import summary_of
 from ...names import MAX_BYTES, MAX_CHARACTERS, is_device
-from ...study import Study, read_study
+from ...study import Study, StudyError, read_study
+
+MOST_READ = 200
+READING_SECONDS = 8.0
 
 
 def studies_folder() -> Path:
@@ -57,6 +62,37 @@ def list_studies() -> list[dict[str, Any]]:
                     about = entry.stat()
                     studies.append({"id": plain_name(name), "changed": about.st_mtime, "bytes": about.st_size})
     return sorted(studies, key=lambda study: study["changed"], reverse=True)
+
+
+class Library:
+    """What each study on disk is about, newest first. One that has not changed is read once."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, float, int], dict[str, Any]] = {}
+
+    def list(self) -> list[dict[str, Any]]:
+        """As `list_studies`, each with its summary, or with an `error` that says why it has none.
+
+        At most `MOST_READ`, for at most `READING_SECONDS`: the older ones are there with their names alone.
+        """
+        until = time.monotonic() + READING_SECONDS
+        listed = list_studies()
+        keys = [(entry["id"], entry["changed"], entry["bytes"]) for entry in listed]
+        kept = {key: self._known[key] for key in keys if key in self._known}
+        for key in keys[:MOST_READ]:
+            if time.monotonic() > until:
+                break
+            if key not in kept:
+                kept[key] = self._read(key[0])
+        self._known = kept
+        return [entry | kept.get(key, {}) for entry, key in zip(listed, keys, strict=True)]
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            with find_study(name) as study:
+                return summary_of(study)
+        except (StudyError, ValueError, OSError, RecursionError, OverflowError) as error:
+            return {"error": str(error)}
 
 
 def find_study(name: str) -> Study:

@@ -1,5 +1,5 @@
 """Read-only routes for the page: the grid of a checkpoint, the shipped presets, the studies, a study's report, scores and
-previews.
+pictures.
 
 Names are looked up in ComfyUI's own lists; a path is never taken. What is read may be anyone's: every request is answered,
 with a reason where it cannot be had, and none holds up ComfyUI's own work (see `Workers`).
@@ -24,14 +24,16 @@ from aiohttp import web
 
 from ...checkpoint import grid_from_file
 from ...families import models_for_the_page
-from ...grid import GridError, describe
+from ...grid import GridError, UnknownModel, describe
+from ...head_pictures import pictures_of, sheet_of
 from ...heat import heat_of
 from ...study import NoStudy, StudyError
-from ..hunting.studies import find_study, list_studies
+from ..hunting.studies import Library, find_study, list_studies
 from .shipped import shipped_presets
 
 GRID_FOLDERS = ("checkpoints", "diffusion_models", "unet_gguf")
 ANSWER_SECONDS = 30.0
+NUMBER = re.compile(r"[0-9]{1,12}")
 FORMULA = re.compile(r"\s*[=+\-@]")
 PICTURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 
@@ -80,6 +82,7 @@ class Workers:
 def add_routes(routes: web.RouteTableDef) -> None:
     """Register the routes on a server's table."""
     files, studies = Workers("files"), Workers("studies")
+    library = Library()
 
     @routes.get("/headhunter/grid")
     async def grid(request: web.Request) -> web.Response:
@@ -97,6 +100,10 @@ def add_routes(routes: web.RouteTableDef) -> None:
     async def listed(request: web.Request) -> web.Response:
         return await files.answer(list_studies)
 
+    @routes.get("/headhunter/library")
+    async def about(request: web.Request) -> web.Response:
+        return await studies.answer(library.list)
+
     @routes.get("/headhunter/studies/{id}.csv")
     async def scores(request: web.Request) -> web.Response:
         return await studies.answer(lambda: _scores(request.match_info["id"]))
@@ -108,6 +115,14 @@ def add_routes(routes: web.RouteTableDef) -> None:
     @routes.get("/headhunter/studies/{id}/heat")
     async def heat(request: web.Request) -> web.Response:
         return await studies.answer(lambda: _heat(request.match_info["id"]))
+
+    @routes.get("/headhunter/studies/{id}/pictures")
+    async def pictures(request: web.Request) -> web.Response:
+        return await studies.answer(lambda: _pictures(request.match_info["id"]))
+
+    @routes.get("/headhunter/studies/{id}/sheet/{pair}")
+    async def sheet(request: web.Request) -> web.Response:
+        return await studies.answer(lambda: _sheet(request.match_info["id"], request.match_info["pair"]))
 
     @routes.get("/headhunter/studies/{id}/preview/{number}")
     async def preview(request: web.Request) -> web.Response:
@@ -141,7 +156,8 @@ def _refused(why: str, status: int) -> Answer:
 def _grid(folder: str, name: str) -> dict[str, Any]:
     """The grid of a listed file (in any of the folders where `folder` is empty), with its size and time of change.
 
-    Where the header cannot be read (GGUF, .ckpt, another model), `error` says why and there is no grid.
+    Where the header cannot be read (GGUF, .ckpt, another model), `error` says why and there is no grid; `wrong` where it can,
+    and is of a model that is no family's.
     """
     if folder and folder not in GRID_FOLDERS:
         raise GridError(f"folder must be one of {', '.join(GRID_FOLDERS)}, or empty for any of them")
@@ -160,12 +176,24 @@ def _grid(folder: str, name: str) -> dict[str, Any]:
     try:
         return describe(grid_from_file(path)) | file
     except GridError as error:
-        return file | {"error": str(error)}
+        return file | {"error": str(error), "wrong": isinstance(error, UnknownModel)}
 
 
 def _heat(name: str) -> dict[str, Any]:
     with find_study(name) as study:
         return {"id": name} | heat_of(study)
+
+
+def _pictures(name: str) -> dict[str, Any]:
+    with find_study(name) as study:
+        return {"id": name} | pictures_of(study)
+
+
+def _sheet(name: str, pair: str) -> Answer:
+    if not NUMBER.fullmatch(pair):
+        raise ValueError("a pair has a number")
+    with find_study(name) as study:
+        return Answer(sheet_of(study, int(pair)), "image/jpeg")
 
 
 def _study(name: str) -> dict[str, Any]:
@@ -198,7 +226,7 @@ def _safe(cell: Any) -> Any:
 
 def _preview(name: str, number: str) -> Answer:
     """A preview as what its first bytes say it is."""
-    if not re.fullmatch(r"[0-9]{1,12}", number):
+    if not NUMBER.fullmatch(number):
         raise ValueError("a preview has a number")
     with find_study(name) as study:
         data = study.preview(int(number))
