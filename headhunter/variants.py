@@ -22,7 +22,7 @@ from itertools import pairwise
 from typing import Any
 
 from .grid import Grid
-from .guidance import Group
+from .guidance import LIMIT, Group
 from .heads import LINE_END, MAX_TEXT, HeadTextError, format_heads, parse, parse_items
 from .presets import Preset, PresetError
 
@@ -222,6 +222,8 @@ def _read(name: str, setting: _Piece) -> Any:
 def _groups(heads: _Piece, settings: dict[str, _Piece], presets: Presets, grid: Grid | None) -> list[Group]:
     """The groups of one part: one of heads, or those of a preset, with the settings on each."""
     changed = {name: _read(name, setting) for name, setting in settings.items()}
+    if changed.get("method") == "in attention":
+        changed.setdefault("limit", LIMIT)  # as SoftPAG Guidance begins with
     groups = []
     for group in _named_groups(heads, presets):
         start, end = group.window

@@ -170,7 +170,7 @@ def test_without_a_scorer_there_is_a_sheet_and_the_distortion(job):
     assert made.table.splitlines()[0].split() == ["variant", "distortion"]
     assert made.report["best"] is None and made.report["judges"] == []
     with find_study(made.report["study"]) as study:
-        score, pairs, preview = heat_of(study)["rounds"][0]["heads"]["L1H2"]
+        score, pairs, preview, _ = heat_of(study)["rounds"][0]["heads"]["L1H2"]
         assert (score, pairs) == (None, 0) and preview in [one["number"] for one in study.previews()]
 
 
@@ -236,7 +236,7 @@ def test_the_page_can_show_it(job, made):
     heat = routes._heat(name)
     heads = heat["rounds"][0]["heads"]
     assert {"L1H2", "L0H1, L2", "L1H0-1", "L1H0, L2H1", "L1"} <= set(heads) and "" not in heads
-    score, pairs, preview = heads["L1H2"]
+    score, pairs, preview, _ = heads["L1H2"]
     assert score == pytest.approx(made.report["variants"][1]["judged"][0]["difference"], rel=1e-4)
     assert pairs == 2 and preview == shown["L1H2 scale=4 strength=0.5", 0]
     assert heat["baseline"] == pytest.approx(made.report["variants"][0]["judged"][0]["mean"], rel=1e-4)

@@ -117,6 +117,6 @@ def test_what_a_page_is_told_of_it(small):
     assert first["chosen"] == [] and set(last["chosen"]) == {f"{one}" for one in found.report["rounds"][1]["chosen"]}
     slopes = found.report["rounds"][1]["attributions"]
     assert {head: entry[0] for head, entry in last["heads"].items()} == pytest.approx(slopes, rel=1e-5)
-    limited = hunted(small, study="limited", max_images=6)
+    limited = hunted(small, study="signed limited", max_images=6)
     assert "max_images" in limited.report["stopped"]
     assert limited.report["rounds"] == found.report["rounds"][:1] and len(parse(limited.heads, GRID)) == 4
