@@ -198,11 +198,11 @@ def test_cancelled_it_goes_on_where_it_was(job, made, monkeypatch):
             comfy.model_management.interrupt_current_processing()
         return real(self, *args, **kwargs)
 
-    scorers = {"scorer": statistic("brightness"), "second_scorer": statistic("contrast"), "study": "cancelled"}
+    scorers = {"scorer": statistic("brightness"), "second_scorer": statistic("contrast"), "study": "comparison cancelled"}
     monkeypatch.setattr(Generator, "latents", cancel_later)
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         compare(job, **scorers)
-    with find_study("cancelled") as study:
+    with find_study("comparison cancelled") as study:
         assert study.evaluations() == 9 and len(study.previews()) == 9
     resumed = compare(job, **scorers)
     assert len(calls) == 10 + 5 and resumed.report["images_made_now"] == 5
