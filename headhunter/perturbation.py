@@ -237,11 +237,13 @@ def steer(
     None for all of it.
     """
     own = attention.own
-    added = _each(amounts, own) * (own - _other(attention, kind))
+    each = _each(amounts, own)
+    added = each * (own - _other(attention, kind))
     if limit:
         length, moved = own.norm(dim=-1, keepdim=True), own + added
         grown = moved.norm(dim=-1, keepdim=True)
-        added = torch.where(grown > limit * length, moved * (limit * length / grown) - own, added)
+        over = (grown > limit * length) & (each != 0)  # a row that is not steered stays, also under a limit below 1
+        added = torch.where(over, moved * (limit * length / grown) - own, added)
     if share is not None:
         added = added * share[:, :, None, None].to(own.dtype)
     out[:, attention.rows].index_add_(2, attention.heads, added)

@@ -198,7 +198,11 @@ def test_cancelled_it_goes_on_where_it_was(job, made, monkeypatch):
             comfy.model_management.interrupt_current_processing()
         return real(self, *args, **kwargs)
 
-    scorers = {"scorer": statistic("brightness"), "second_scorer": statistic("contrast"), "study": "comparison cancelled"}
+    scorers = {
+        "scorer": statistic("brightness"),
+        "second_scorer": statistic("contrast"),
+        "study": "comparison cancelled",
+    }
     monkeypatch.setattr(Generator, "latents", cancel_later)
     with pytest.raises(comfy.model_management.InterruptProcessingException):
         compare(job, **scorers)

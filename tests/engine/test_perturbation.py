@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 import torch
 from headhunter_pack.headhunter import perturbation
-from headhunter_pack.headhunter.perturbation import PERTURBATIONS, Attention, Perturbation, order, perturb
+from headhunter_pack.headhunter.perturbation import PERTURBATIONS, Attention, Perturbation, order, perturb, steer
 from torch.nn.functional import scaled_dot_product_attention
 
 BATCH, QUERIES, LENGTH, HEADS, SIZE = 2, 9, 14, 4, 8
@@ -164,3 +164,15 @@ def test_half_precision(kind, dtype):
     perturb(out, Attention.of(out, q, k, v, CHOSEN, PICTURE, attend, 3.0), U.float(), kind)
     exact = explicit(q.double(), k.double(), v.double(), kind, None, None)
     assert out.dtype == dtype and (out - exact).norm() / exact.norm() < 8 * torch.finfo(dtype).eps
+
+
+def test_a_limit_leaves_rows_that_are_not_steered():
+    """Also below 1, where it shortens what is steered: a picture does not depend on the others of its batch."""
+    q, k, v = tensors()
+    before = attend(q, k, v, None)
+    out = before.clone()
+    attention = Attention.of(out, q, k, v, CHOSEN, slice(None), attend)
+    steer(out, attention, torch.tensor([[0.0, 0.0], [0.5, 0.0]], dtype=torch.float64), "uniform", limit=0.5)
+    assert torch.equal(out[0], before[0]) and torch.equal(out[1, :, CHOSEN[1]], before[1, :, CHOSEN[1]])
+    lengths = [values[1, :, CHOSEN[0]].norm(dim=-1) for values in (out, before)]
+    assert (lengths[0] <= 0.5 * lengths[1] + 1e-12).all()
