@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .heads import Head, HeadSet
 from .measured import Measured, Stopped
@@ -120,33 +120,19 @@ def hunt(
     if not remaining:
         raise ValueError("the pool has no head that is not in the set already")
     result = Hunt(start, remaining, refines=strategy.refines)
+    task = Task(evaluate, start, remaining, every, heads_per_round, attribute, distort, start, strength, both_signs)
     try:
         result.baseline = _baseline(evaluate, every)
         result.before = measure(evaluate, [start], every)[0] if start else result.baseline
         on_round(result)
-        last = result.before
+        task = replace(task, baseline=result.baseline, before=result.before)
         for number in range(1, rounds + 1):
-            if not remaining:
+            if not task.pool:
                 break
-            task = Task(
-                evaluate,
-                result.selected,
-                remaining,
-                every,
-                heads_per_round,
-                attribute=attribute,
-                distort=distort,
-                start=start,
-                strength=strength,
-                both_signs=both_signs,
-                baseline=result.baseline,
-                before=last,
-                failed=result.failed,
-            )
             result.rounds.append(_round(number, strategy, task))
-            if not strategy.refines:
-                remaining = remaining - result.selected
-            last = result.rounds[-1].joint
+            pool = task.pool if strategy.refines else task.pool - result.selected
+            joint = result.rounds[-1].joint
+            task = replace(task, chosen=result.selected, pool=pool, before=joint, failed=result.failed)
             on_round(result)
         signed = strategy.signed(result.rounds[0].attributions, result.pool, start, strength)
         if signed:

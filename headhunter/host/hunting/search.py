@@ -25,7 +25,7 @@ from ...scoring.base import Scorer
 from ...scoring.combine import components_of
 from ...strategies import STRATEGIES
 from ...study import Study, open_study
-from ..attribution.attribution import Attribution, check_differentiable
+from ..attribution.attribution import Attribution, Screen, check_differentiable
 from ..generation.generate import Generator, Sampling
 from ..generation.pictures import from_pil
 from ..generation.prompts import Pair, check_pairs
@@ -35,7 +35,7 @@ from .checks import check_acts
 from .distortion import Distortions
 from .evaluate import Evaluator
 from .identity import identity_of
-from .jobs import Maker, screened
+from .jobs import Each, Maker, screened
 from .studies import study_path
 from .workers.crew import Crew, hands
 
@@ -84,6 +84,73 @@ def search(
 
     ValueError and StudyError name what is wrong, NoRay and NoWorkers why there can be no crew; the user's cancel keeps all scores.
     """
+    asked = _asked(model, vae, pairs, scorer, latent, sampling, plan)
+    with open_study(study_path(study_name, asked.identity), asked.identity) as study, ExitStack() as stack:
+        study.put("about", {"grid": describe(asked.grid), "scorers": asked.scorers})
+        progress = Progress(node, study.path.stem, asked.images, plan.rounds, planned_gradients(*asked.size))
+        maker = Maker(asked.generator, pairs, scorer, asked.grid, progress.send)
+        each = stack.enter_context(hands(crew, maker, progress, asked.identity))
+        screen = partial(screened, each, asked.grid) if crew else None
+        return _hunted(asked, study, progress, each, screen)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A hunt as it is asked for, checked."""
+
+    generator: Generator
+    pairs: Sequence[Pair]
+    scorer: Scorer
+    plan: Plan
+    strategy: Strategy
+    grid: Grid
+    pool: HeadSet
+    start: HeadSet
+    identity: dict[str, Any]
+
+    @property
+    def sampling(self) -> Sampling:
+        return self.generator.sampling
+
+    @property
+    def both_signs(self) -> bool:
+        """In attention a head may help in either direction."""
+        return self.sampling.group.in_attention
+
+    @property
+    def scorers(self) -> list[dict[str, Any]]:
+        return [{"name": part.name, "unit": part.unit, "weight": weight} for part, weight in components_of(self.scorer)]
+
+    @property
+    def size(self) -> tuple[Strategy, int, int, int, int]:
+        """What plans are made of."""
+        heads = len(self.pool - self.start)
+        return self.strategy, heads, len(self.pairs), self.plan.rounds, self.plan.heads_per_round
+
+    @property
+    def images(self) -> int:
+        return planned_evaluations(*self.size, len(self.start), signs=2 if self.both_signs else 1)
+
+    @property
+    def passes(self) -> int:
+        return planned_passes(*self.size, len(self.start), self.sampling.cfg != 1, self.both_signs)
+
+    @property
+    def title(self) -> str:
+        goal = " + ".join(part.name for part, _ in components_of(self.scorer))
+        return f"Hunt on {self.grid.model}: {goal}, {len(self.pairs)} pairs"
+
+
+def _asked(
+    model: ModelPatcher,
+    vae: Any,
+    pairs: Sequence[Pair],
+    scorer: Scorer,
+    latent: dict[str, Any],
+    sampling: Sampling,
+    plan: Plan,
+) -> Asked:
+    """Errors before the first picture."""
     grid = grid_of(model)
     check_pairs(pairs, sampling.cfg)
     strategy = _strategy(plan, scorer)
@@ -100,61 +167,58 @@ def search(
             "batch_size": plan.batch_size,
         }
     }
-    with open_study(study_path(study_name, identity), identity) as study, ExitStack() as stack:
-        parts = components_of(scorer)
-        scorers = [{"name": part.name, "unit": part.unit, "weight": weight} for part, weight in parts]
-        study.put("about", {"grid": describe(grid), "scorers": scorers})
-        size = strategy, len(pool - start), len(pairs), plan.rounds, plan.heads_per_round
-        in_attention = sampling.group.in_attention  # there a head may help in either direction
-        images = planned_evaluations(*size, len(start), signs=2 if in_attention else 1)
-        gradients = planned_gradients(*size)
-        progress = Progress(node, study.path.stem, images, plan.rounds, gradients)
-        maker = Maker(generator, pairs, scorer, grid, progress.send)
-        each = stack.enter_context(hands(crew, maker, progress, identity))
-        distort = Distortions(each, study, grid) if strategy.refines else None
-        evaluator = Evaluator(each, pairs, scorer, study, grid, plan.batch_size, plan.max_images, progress, distort)
-        attribute = None
-        if strategy.needs_gradients:
-            screen = partial(screened, each, grid) if crew else None
-            attribute = Attribution(generator, pairs, scorer, study, grid, progress, screen)
-        planned = {
-            "study": study.path.stem,
-            "settings": {**asdict(sampling), **asdict(plan)},
-            "pairs": identity["pairs"],
-            "scorers": identity["scorers"],
-            "passes_planned": planned_passes(*size, len(start), sampling.cfg != 1, in_attention),
-        }
+    return Asked(generator, pairs, scorer, plan, strategy, grid, pool, start, identity)
 
-        def report(so_far: Hunt) -> str:
-            text = dump(report_of(so_far, grid, planned | _spent(study, progress, generator)))
-            study.put("report", json.loads(text))
-            return text
 
-        def on_round(so_far: Hunt) -> None:
-            evaluator.on_round(so_far)
-            report(so_far)
+def _hunted(asked: Asked, study: Study, progress: Progress, each: Each, screen: Screen | None) -> Results:
+    """The rounds, with the report written after each. screen: who takes gradients, where it is not this process."""
+    generator, pairs, scorer, plan, grid = asked.generator, asked.pairs, asked.scorer, asked.plan, asked.grid
+    distort = Distortions(each, study, grid) if asked.strategy.refines else None
+    evaluator = Evaluator(each, pairs, scorer, study, grid, plan.batch_size, plan.max_images, progress, distort)
+    attribute = None
+    if asked.strategy.needs_gradients:
+        attribute = Attribution(generator, pairs, scorer, study, grid, progress, screen)
 
-        result = hunt(
-            evaluator,
-            pool,
-            len(pairs),
-            plan.rounds,
-            plan.heads_per_round,
-            strategy,
-            start,
-            on_round,
-            attribute,
-            sampling.group.strength,
-            in_attention,
-            distort,
-        )
-        pictures = _pictures(result, evaluator)
-        text = report(result)
-        progress.finished(0, made=False)
-        title = f"Hunt on {grid.model}: {' + '.join(part.name for part, _ in parts)}, {len(pairs)} pairs"
-        chart = from_pil(hunt_chart(result, grid, title))[None]
-        note = "\n".join(filter(None, [_note(result, grid), *progress.notes]))
-        return Results(format_heads(result.selected, grid), text, pictures, chart, study.path.stem, note)
+    def report(so_far: Hunt) -> str:
+        text = dump(report_of(so_far, grid, _about(asked, study) | _spent(study, progress, generator)))
+        study.put("report", json.loads(text))
+        return text
+
+    def on_round(so_far: Hunt) -> None:
+        evaluator.on_round(so_far)
+        report(so_far)
+
+    result = hunt(
+        evaluator,
+        asked.pool,
+        len(pairs),
+        plan.rounds,
+        plan.heads_per_round,
+        asked.strategy,
+        asked.start,
+        on_round,
+        attribute,
+        asked.sampling.group.strength,
+        asked.both_signs,
+        distort,
+    )
+    pictures = _pictures(result, evaluator)
+    text = report(result)
+    progress.finished(0, made=False)
+    chart = from_pil(hunt_chart(result, grid, asked.title))[None]
+    note = "\n".join(filter(None, [_note(result, grid), *progress.notes]))
+    return Results(format_heads(result.selected, grid), text, pictures, chart, study.path.stem, note)
+
+
+def _about(asked: Asked, study: Study) -> dict[str, Any]:
+    """What a report says of the hunt besides its rounds."""
+    return {
+        "study": study.path.stem,
+        "settings": {**asdict(asked.sampling), **asdict(asked.plan)},
+        "pairs": asked.identity["pairs"],
+        "scorers": asked.identity["scorers"],
+        "passes_planned": asked.passes,
+    }
 
 
 def _strategy(plan: Plan, scorer: Scorer) -> Strategy:
