@@ -400,13 +400,15 @@ def test_a_scorer_without_gradients_is_named(vae, tmp_path):
     # Also beside one that does.
     (tmp_path / "beside").mkdir()
     liar = Case(vae, tmp_path / "beside", tiny.sd3(depth=3), combine_scorers([(WARMTH, 1.0), (Blind(True), 1.0)]))
+    liar.study.add([Row("", 0, 0, "", (0.5, 0.3))])  # a hunt's unguided pictures come first
     with pytest.raises(AttributionError, match="scorer blind says"):
         liar.predicted(SD3_HEADS)
 
 
 def test_a_broken_picture_is_left_out(vae, tmp_path, monkeypatch):
     case = Case(vae, tmp_path, tiny.sd3(depth=3))
-    case.attribute.pairs = [case.pair, Pair("y", 8, tiny.conditioning(3), tiny.conditioning(2))]
+    pairs = [case.pair, Pair("y", 8, tiny.conditioning(3), tiny.conditioning(2))]
+    case.attribute.pairs = case.attribute.gradients.pairs = pairs
     real, count = Generator.decode, iter(range(100))
 
     def decode(self, latents):

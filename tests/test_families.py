@@ -16,6 +16,7 @@ from full_size import FULL_SIZE
 from gridpage import header_only
 from headhunter_pack.headhunter import families
 from headhunter_pack.headhunter.families import grid_of_shapes
+from headhunter_pack.headhunter.grid import GridError
 from headhunter_pack.headhunter.heads import canonical
 
 from hosting.server import Server
@@ -40,7 +41,7 @@ def test_files_of_full_size(model, prefix):
     ],
 )
 def test_siblings_with_other_parts_are_not_taken_for_them(model, key):
-    with pytest.raises(families.GridError, match="no transformer in it"):
+    with pytest.raises(GridError, match="no transformer in it"):
         grid_of_shapes(FULL_SIZE[model] | {key: (1, 2)})
 
 

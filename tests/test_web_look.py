@@ -103,7 +103,7 @@ def test_pictures(look, request, tmp_path):
 
     page.open([FLUX, ("HeadHunterSearch", {"study": "golden-hour"})], [(1, 0, 2, 0)])
     page.knows(2, "flux1")
-    page.says(2, ".hh-legend", "round 3, against unguided 0.5")
+    page.says(2, ".hh-legend", "round 3, what each head adds")
     send_progress(page)
     page.says(2, ".hh-hunt", "round 3 of 5 · L43H23 · 7312 of 13660 pictures38 min left")
     page.bring(2, bottom=BOTTOM)
