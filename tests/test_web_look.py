@@ -169,6 +169,7 @@ def test_the_time_of_a_frame(look, capsys):
     with capsys.disabled():
         print(f"\n57 x 24 at pixel ratio 2{end}: {times[len(times) // 2]:.1f} ms a frame, at most {times[-1]:.1f} ms")
     page.button(2, "Edit pool")
+    page.steady()
     page.click(2, 20, 3)
     page.until("() => !hh.find(2).widgets.find((w) => w.name === 'pool').value.includes('*')")
     assert "L20H0-2, L20H4-23" in opened.evaluate("() => hh.find(2).widgets.find((w) => w.name === 'pool').value")
