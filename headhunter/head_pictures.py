@@ -35,7 +35,7 @@ def pictures_of(study: Study) -> dict[str, Any]:
     scores = {
         (round["round"], head): entry[0] for round in heat_of(study)["rounds"] for head, entry in round["heads"].items()
     }
-    variants = {one["key"]: one for one in study.shaped("about", ABOUT).get("variants", [])}
+    variants = {variant["key"]: variant for variant in study.shaped("about", ABOUT).get("variants", [])}
     unguided: dict[int, int] = {}
     heads: dict[str, dict[str, Any]] = {}
     for preview in study.previews():

@@ -117,7 +117,9 @@ def _fill(study: Study, each: Each, sets: Sequence[str], pairs: int, batch_size:
             some = tuple(missing[first : first + batch_size])
             jobs.append(PictureJob(some, (number,), (True,) * len(some), scored=False))
     for job, made in each(jobs):
-        study.add(Row(one.heads, one.pair, 0, one.heads, (), one.preview, one.picture) for one in made)
+        study.add(
+            Row(picture.heads, picture.pair, 0, picture.heads, (), picture.preview, picture.picture) for picture in made
+        )
         progress.candidate = job.sets[-1]
         progress.finished(job.images, made=True)
 

@@ -117,12 +117,14 @@ class Evaluator:
     def pictures(self, heads: HeadSet) -> list[torch.Tensor]:
         """The set's pictures on every pair, [H, W, 3] each; those that the study does not hold are made and kept."""
         text = self.text(heads)
-        found = {number: kept_picture(self.study, text, number) for number in range(len(self.pairs))}
-        jobs = [PictureJob((text,), (number,), (True,), scored=False) for number, one in found.items() if one is None]
+        images = {number: kept_picture(self.study, text, number) for number in range(len(self.pairs))}
+        jobs = [
+            PictureJob((text,), (number,), (True,), scored=False) for number, image in images.items() if image is None
+        ]
         for job, (made,) in self.each(jobs):
             self.study.add([Row(text, made.pair, self.progress.round, "", (), made.preview, made.picture)])
-            found[job.pairs[0]] = from_bytes(made.picture)
-        return [image for image in found.values() if image is not None]
+            images[job.pairs[0]] = from_bytes(made.picture)
+        return [image for image in images.values() if image is not None]
 
     def _job(self, sets: Sequence[HeadSet], pairs: Sequence[int]) -> PictureJob:
         """Whole pictures are kept of sets that are no candidate: the baseline and each round's set."""
@@ -139,21 +141,21 @@ class Evaluator:
         by_text = {self.text(heads): heads for heads in chunk[0]}
         self.study.add(
             Row(
-                one.heads,
-                one.pair,
+                picture.heads,
+                picture.pair,
                 self.progress.round,
-                self._candidate(by_text[one.heads]),
-                one.scores,
-                one.preview,
-                one.picture,
+                self._candidate(by_text[picture.heads]),
+                picture.scores,
+                picture.preview,
+                picture.picture,
             )
-            for one in made
+            for picture in made
         )
         if self.distortions:
-            for one in made:
-                self.distortions.keep(one)
+            for picture in made:
+                self.distortions.keep(picture)
         self._evaluated += len(made)
-        return {(by_text[one.heads], one.pair): one.scores for one in made}
+        return {(by_text[picture.heads], picture.pair): picture.scores for picture in made}
 
     def _scores(self, sets: Sequence[HeadSet], pairs: Sequence[int], known: Known) -> list[Scores]:
         """Raw scores of a single scorer; of several, the combined score against the baseline (scoring/combine.py)."""

@@ -99,10 +99,10 @@ class Cluster:
         calls = {member.call: member for member in members if member.call is not None}
         if not calls:
             return []
-        found, _ = self.ray.wait(list(calls), num_returns=1, timeout=seconds)
-        if found:  # whoever else is ready too
-            found, _ = self.ray.wait(list(calls), num_returns=len(calls), timeout=0)
-        return [calls[call] for call in found]
+        ready, _ = self.ray.wait(list(calls), num_returns=1, timeout=seconds)
+        if ready:  # whoever else is ready too
+            ready, _ = self.ray.wait(list(calls), num_returns=len(calls), timeout=0)
+        return [calls[call] for call in ready]
 
     def get(self, call: Any) -> Any:
         """The answer of a call. `Ended`: the worker is of no use any more; `Lost`: it or its answer is gone, and Ray starts it again."""

@@ -56,7 +56,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
         outcome = maker(received(job))
     frame = maker.generator.frame
     return {
-        "outcome": outcome if "chosen" in job else [asdict(one) for one in outcome],
+        "outcome": outcome if "chosen" in job else [asdict(picture) for picture in outcome],
         "halved": maker.generator.halved - halved,
         "frame": asdict(frame) if frame else None,
     }
@@ -73,7 +73,10 @@ def run_part(host: Any, request: dict[str, Any]) -> dict[str, Any]:
     if not executor.success or not held:
         told = [data for event, data in executor.status_messages if event == "execution_error"]
         raise GraphFailed(
-            "; ".join(f"node {one['node_id']} ({one['node_type']}): {one['exception_message'].strip()}" for one in told)
+            "; ".join(
+                f"node {error['node_id']} ({error['node_type']}): {error['exception_message'].strip()}"
+                for error in told
+            )
             or "the graph gave nothing"
         )
     return held[min(request["index"], len(held) - 1)]

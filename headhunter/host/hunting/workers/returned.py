@@ -38,23 +38,26 @@ def checked(job: Job, outcome: Any, scorers: int, grid: Grid) -> Outcome:
     wanted = [(heads, pair, kept) for pair in job.pairs for heads, kept in zip(job.sets, job.kept, strict=True)]
     _need(len(outcome) == len(wanted), f"{len(outcome)} pictures, not {len(wanted)}")
     scores = scorers if job.scored else 0
-    return [_picture(one, *asked, scores, job.distortions) for one, asked in zip(outcome, wanted, strict=True)]
+    return [_picture(picture, *asked, scores, job.distortions) for picture, asked in zip(outcome, wanted, strict=True)]
 
 
-def _picture(one: Any, heads: str, pair: int, kept: bool, scores: int, distorted: bool) -> Picture:
+def _picture(picture: Any, heads: str, pair: int, kept: bool, scores: int, distorted: bool) -> Picture:
     names = {"heads", "pair", "scores", "preview", "picture", "distortion"}
-    _need(isinstance(one, dict) and set(one) == names, "a picture without its fields")
-    _need((one["heads"], one["pair"]) == (heads, pair), f"a picture of {one['heads']!r} on pair {one['pair']!r}")
-    given = one["scores"]
+    _need(isinstance(picture, dict) and set(picture) == names, "a picture without its fields")
+    _need(
+        (picture["heads"], picture["pair"]) == (heads, pair),
+        f"a picture of {picture['heads']!r} on pair {picture['pair']!r}",
+    )
+    given = picture["scores"]
     _need(isinstance(given, (tuple, list)) and len(given) == scores, f"not {scores} scores for a picture")
     _check_numbers(given)
-    _check_numbers([one["distortion"]] if distorted else [])
-    _need(distorted or one["distortion"] is None, "a distortion that was not asked for")
-    _check_image(one["preview"], "preview")
+    _check_numbers([picture["distortion"]] if distorted else [])
+    _need(distorted or picture["distortion"] is None, "a distortion that was not asked for")
+    _check_image(picture["preview"], "preview")
     if kept:
-        _check_image(one["picture"], "picture")
-    _need(kept or one["picture"] is None, "a whole picture that was not asked for")
-    return Picture(heads, pair, tuple(given), one["preview"], one["picture"], one["distortion"])
+        _check_image(picture["picture"], "picture")
+    _need(kept or picture["picture"] is None, "a whole picture that was not asked for")
+    return Picture(heads, pair, tuple(given), picture["preview"], picture["picture"], picture["distortion"])
 
 
 def _check_numbers(values: Iterable[Any]) -> None:

@@ -49,7 +49,7 @@ def versions(kinds: Sequence[str]) -> dict[str, str]:
     """What the nodes of these kinds are made of: ComfyUI, HeadHunter, and the file of each node of another pack."""
     import nodes  # the host has loaded it long before; a program that only uses our nodes has not
 
-    found = {"ComfyUI": comfyui, "HeadHunter": OURS}
+    versions = {"ComfyUI": comfyui, "HeadHunter": OURS}
     for kind in kinds:
         node = nodes.NODE_CLASS_MAPPINGS[kind]
         module = str(getattr(node, "RELATIVE_PYTHON_MODULE", None) or "nodes")
@@ -57,5 +57,5 @@ def versions(kinds: Sequence[str]) -> dict[str, str]:
             continue
         file = Path(inspect.getsourcefile(node) or "")
         if file.is_file() and PACK not in file.resolve().parents:
-            found[f"the pack of the node {kind}"] = _digest([file], file.parent)
-    return found
+            versions[f"the pack of the node {kind}"] = _digest([file], file.parent)
+    return versions
