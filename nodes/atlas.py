@@ -26,11 +26,9 @@ class HeadHunterAtlas(io.ComfyNode):
             "unguided picture first. Can be cancelled; queued again it goes on where it was.",
             inputs=[
                 inputs.model(),
-                io.Vae.Input("vae", tooltip="Decodes the pictures."),
+                inputs.vae(),
                 Prompts.Input("prompts", tooltip="The prompts and seeds; one is enough for a first look."),
-                io.Latent.Input(
-                    "latent_image", tooltip="The size of the pictures. The first of a batch; its mask is honoured."
-                ),
+                inputs.latent_image(),
                 io.String.Input(
                     "heads",
                     default="*",

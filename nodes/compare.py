@@ -32,11 +32,9 @@ class HeadHunterCompare(io.ComfyNode):
             "where it was, and a line that is added makes only its own pictures.",
             inputs=[
                 inputs.model("SoftPAG groups that are on it already stay, in the unguided pictures too."),
-                io.Vae.Input("vae", tooltip="Decodes the pictures."),
+                inputs.vae(),
                 Prompts.Input("prompts", tooltip="The prompts and seeds that every variant is made for."),
-                io.Latent.Input(
-                    "latent_image", tooltip="The size of the pictures. The first of a batch; its mask is honoured."
-                ),
+                inputs.latent_image(),
                 io.String.Input(
                     "variants",
                     default="",

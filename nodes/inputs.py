@@ -42,6 +42,16 @@ def model(more: str = "") -> io.Model.Input:
     return io.Model.Input("model", tooltip=f"The model: {SUPPORTED}.{f' {more}' if more else ''}")
 
 
+def vae() -> io.Vae.Input:
+    return io.Vae.Input("vae", tooltip="Decodes the pictures.")
+
+
+def latent_image() -> io.Latent.Input:
+    return io.Latent.Input(
+        "latent_image", tooltip="The size of the pictures. The first of a batch; its mask is honoured."
+    )
+
+
 def fraction(
     name: str, default: float, tooltip: str, optional: bool = False, make: Callable[..., Any] = io.Float.Input
 ) -> io.Float.Input:

@@ -26,7 +26,7 @@ from hosting.server import Server  # noqa: E402
 from hosting.setup import Host  # noqa: E402
 
 COMFYUI = None if "HEADHUNTER_ENGINE_ALONE" in os.environ else locate.present(os.environ)
-pytest_plugins = ["gridfixtures", "huntfixtures"] if COMFYUI else []
+pytest_plugins = ["familyfixtures", "gridfixtures", "huntfixtures"] if COMFYUI else []
 SCRATCH = tempfile.TemporaryDirectory(prefix="headhunter-tests-", ignore_cleanup_errors=True)
 
 if COMFYUI:

@@ -15,9 +15,10 @@ from comfy.ldm.modules.diffusionmodules.model import Decoder
 from comfy.patcher_extension import WrappersMP
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import Head, HeadSet
-from headhunter_pack.headhunter.host.attribution import attribution
-from headhunter_pack.headhunter.host.attribution.attribution import Attribution, AttributionError, Gradients
+from headhunter_pack.headhunter.host.attribution import head_gradients
+from headhunter_pack.headhunter.host.attribution.attribution import Attribution, AttributionError
 from headhunter_pack.headhunter.host.attribution.gradient_blocks import must_checkpoint
+from headhunter_pack.headhunter.host.attribution.head_gradients import Gradients
 from headhunter_pack.headhunter.host.generation.generate import Generator, Sampling
 from headhunter_pack.headhunter.host.generation.prompts import Pair
 from headhunter_pack.headhunter.host.gradients import gradients
@@ -316,7 +317,7 @@ def test_blocks_that_run_again_to_save_memory_change_nothing(make, vae, tmp_path
     pair = Pair("x", 7, tiny.conditioning(1, pooled, guidance=3.5), tiny.conditioning(2, pooled, guidance=3.5))
     model, predictions = make(), []
     for again in (False, True):
-        monkeypatch.setattr(attribution, "must_checkpoint", lambda *args, again=again: again)
+        monkeypatch.setattr(head_gradients, "must_checkpoint", lambda *args, again=again: again)
         folder = tmp_path / str(again)
         folder.mkdir()
         case = Case(vae, folder, model, pair=pair, cfg=1.5)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from headhunter_pack.headhunter.families import sd3
 from headhunter_pack.headhunter.heads import Head, parse
-from headhunter_pack.headhunter.host.attribution.attribution import Gradients
+from headhunter_pack.headhunter.host.attribution.head_gradients import Gradients
 from headhunter_pack.headhunter.host.hunting.studies import find_study
 from headhunter_pack.headhunter.host.progress import SCREENING, Progress
 from headhunter_pack.nodes import HeadHunterSearch, HeadHunterSoftPAG

@@ -21,17 +21,6 @@ SD3_GRID = FAMILY.grid_of_size((4,), 4)
 STEERED = {"method": "in attention"}
 
 
-@pytest.fixture(params=tiny.FAMILIES)
-def family(request, monkeypatch):
-    tiny.honour_boolean_masks(monkeypatch)
-    return tiny.FAMILIES[request.param]
-
-
-@pytest.fixture
-def sd3():
-    return tiny.FAMILIES["sd3"]
-
-
 def first_step(model, positive, negative, cfg, latent):
     """The guided prediction of one Euler step: what the sampler gets."""
     return tiny.sample(model, positive, negative, cfg, 1, latent_image=latent)

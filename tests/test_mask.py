@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import comfy.context_windows
 import pytest
 import tiny
@@ -19,23 +17,6 @@ from headhunter_pack.headhunter.host.hunting.identity import model_key
 from headhunter_pack.nodes import HeadHunterPreset, HeadHunterSavePreset
 
 METHODS = ("extra pass", "in attention")
-
-
-@pytest.fixture(params=tiny.FAMILIES)
-def family(request, monkeypatch):
-    tiny.honour_boolean_masks(monkeypatch)
-    return tiny.FAMILIES[request.param]
-
-
-@pytest.fixture
-def sd3():
-    return tiny.FAMILIES["sd3"]
-
-
-@pytest.fixture
-def said(caplog):
-    caplog.set_level(logging.WARNING)
-    return lambda: [record.message for record in caplog.records if "HeadHunter" in record.message]
 
 
 def corner(family, value=1.0):

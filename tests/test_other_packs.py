@@ -15,16 +15,6 @@ from headhunter_pack.headhunter.host.models import UnsupportedModel, grid_of, tr
 DIFFUSION_MODEL = comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL
 
 
-@pytest.fixture
-def sd3():
-    return tiny.FAMILIES["sd3"]
-
-
-@pytest.fixture
-def flux():
-    return tiny.FAMILIES["flux"]
-
-
 def warnings_of(caplog):
     return [record.message for record in caplog.records if "HeadHunter" in record.message]
 

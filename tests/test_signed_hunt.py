@@ -9,7 +9,7 @@ from headhunter_pack.headhunter.families import sd3
 from headhunter_pack.headhunter.guidance import Group
 from headhunter_pack.headhunter.heads import HeadSet, parse
 from headhunter_pack.headhunter.heat import heat_of
-from headhunter_pack.headhunter.host.attribution.attribution import Gradients
+from headhunter_pack.headhunter.host.attribution.head_gradients import Gradients
 from headhunter_pack.headhunter.host.generation.generate import Generator, Sampling
 from headhunter_pack.headhunter.host.hunting.studies import find_study
 from headhunter_pack.nodes import HeadHunterSoftPAG

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import comfy.samplers
 import pytest
 import tiny
@@ -13,18 +11,6 @@ from comfy_extras.nodes_model_merging import ModelMergeSimple
 from guiding import close, soft_pag
 
 from nodes import ConditioningSetTimestepRange, KSamplerAdvanced
-
-
-@pytest.fixture
-def sd3():
-    return tiny.FAMILIES["sd3"]
-
-
-@pytest.fixture
-def said(caplog):
-    """What the pack has warned of since."""
-    caplog.set_level(logging.WARNING)
-    return lambda: [record.message for record in caplog.records if "HeadHunter" in record.message]
 
 
 def unguided(model, sample, said, *words):

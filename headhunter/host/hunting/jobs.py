@@ -18,7 +18,7 @@ from ...grid import Grid
 from ...heads import HeadSet, format_heads, parse
 from ...scoring.base import Scorer, score_batch
 from ...scoring.combine import components_of
-from ..attribution.attribution import Gradients
+from ..attribution.head_gradients import Gradients
 from ..generation.generate import Generator
 from ..generation.pictures import png, preview
 from ..generation.prompts import Pair

@@ -25,7 +25,8 @@ from ...scoring.base import Scorer
 from ...scoring.combine import components_of
 from ...strategies import STRATEGIES
 from ...study import Study, open_study
-from ..attribution.attribution import Attribution, Screen, check_differentiable
+from ..attribution.attribution import Attribution, Screen
+from ..attribution.head_gradients import check_differentiable
 from ..generation.generate import Generator, Sampling
 from ..generation.pictures import from_pil
 from ..generation.prompts import Pair, check_pairs
