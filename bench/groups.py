@@ -76,8 +76,8 @@ def table(part: dict[str, Any]) -> str:
         lines.append(
             f"{count:<8}{part['blocks'][count]:<8.3f}"
             + "".join(
-                (f"{one['median']:.2f} ({one['low']:.2f} to {one['high']:.2f})" if one else "").ljust(24)
-                for one in cells
+                (f"{cell['median']:.2f} ({cell['low']:.2f} to {cell['high']:.2f})" if cell else "").ljust(24)
+                for cell in cells
             )
         )
     lines.append(f"4 groups of ours: at most {part['goal']} wanted where their layers are in the last half of 24")

@@ -71,19 +71,19 @@ def measure(
     rate = matrix_rate(subject.tokens, subject.width, subject.dtype, model.load_device)
     rows = []
     for name, (patched, cfg) in cases.items():
-        found = ratio(times[name], plain)
+        step = ratio(times[name], plain)
         floor = cases.get(floor_of(name), cases[name])
         must = operations(sampling(subject, floor[0], cfg, 1))
         row = {
             "case": name,
             "seconds": median(times[name]),
-            "ratio": asdict(found),
+            "ratio": asdict(step),
             "floor_seconds": must / rate,
             "over_floor": median(times[name]) * rate / must,
             "peak_bytes": peak_bytes(sampling(subject, patched, cfg, 1)),
         }
         start = next((layer for label, layer in starts.items() if name == f"SoftPAG from layer {label}"), None)
-        added = asdict(ratio([one - other for one, other in zip(times[name], plain, strict=True)], plain))
+        added = asdict(ratio([own - other for own, other in zip(times[name], plain, strict=True)], plain))
         if start is not None:
             row |= {"layer": start, "pass": added, "goal": (grid.layers - start) / grid.layers + 0.03}
         elif name.startswith(IN_ATTENTION):
@@ -107,7 +107,7 @@ def layer_of(times: Mapping[str, list[float]]) -> dict[str, float] | None:
     if not {EVERY, AGAIN} <= set(times):
         return None
     every, again = (
-        [one - other for one, other in zip(times[name], times["no guidance"], strict=True)] for name in (EVERY, AGAIN)
+        [own - other for own, other in zip(times[name], times["no guidance"], strict=True)] for name in (EVERY, AGAIN)
     )
     return asdict(ratio(every, again)) | {"goal": 1.05}
 
@@ -139,8 +139,8 @@ def table(part: dict[str, Any]) -> str:
         f"{'':<46}{'step, over no guidance':<26}{'it adds (goal)':<26}{'over floor':>10}{'peak MB':>9}",
     ]
     for row in part["rows"]:
-        one = row["ratio"]
-        text = f"{one['median']:.2f} ({one['low']:.2f} to {one['high']:.2f})"
+        ratios = row["ratio"]
+        text = f"{ratios['median']:.2f} ({ratios['low']:.2f} to {ratios['high']:.2f})"
         goal = f"{row['pass']['median']:.3f} (at most {row['goal']:.3f})" if "pass" in row else ""
         lines.append(f"{row['case']:<46}{text:<26}{goal:<26}{row['over_floor']:>10.2f}{row['peak_bytes'] / 1e6:>9.1f}")
     layer = part["layer"]

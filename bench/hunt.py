@@ -82,8 +82,8 @@ def measure(
     rows: list[dict[str, Any]] = []
     for seed in range(seeds):
         with trained.remembered():
-            found = [hunt(trained, goal, seed, case, pairs) for goal in GOALS if goal.name in goals for case in cases]
-        for goal, case, seen, sets in found:
+            hunted = [hunt(trained, goal, seed, case, pairs) for goal in GOALS if goal.name in goals for case in cases]
+        for goal, case, seen, sets in hunted:
             for row in sets:
                 rows.append(row | asdict(judge.worth(goal, case.method, row.pop("set"), seen)))
                 print(json.dumps(rows[-1]), file=sys.stderr, flush=True)

@@ -45,9 +45,9 @@ class Judge:
             at = replace(at, scale=at.scale * goal.distortion / fmean(distortions))
         held = [self._one(at, method, heads, pair) for pair in unseen]
         own = [self._one(at, method, heads, pair) for pair in seen]
-        distortion = fmean(one for one, _ in held)
+        distortion = fmean(distance for distance, _ in held)
         gains = [gain * goal.distortion / distortion for _, gain in held]
-        on_seen = fmean(gain for _, gain in own) * goal.distortion / fmean(one for one, _ in own)
+        on_seen = fmean(gain for _, gain in own) * goal.distortion / fmean(distance for distance, _ in own)
         return Worth(fmean(gains), stdev(gains) / len(gains) ** 0.5, distortion, on_seen, at.scale)
 
     def _one(

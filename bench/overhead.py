@@ -67,16 +67,16 @@ def functions(subject: subjects.Subject, model: Any) -> list[dict[str, Any]]:
     run()
     profile = cProfile.Profile(time.process_time)
     profile.runcall(run)
-    found: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    seconds: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for (file, _, name), (_, _, own, _, callers) in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
         if Path(file).is_relative_to(PACK):
-            found[f"{Path(file).stem}.{name}"][0] += own
+            seconds[f"{Path(file).stem}.{name}"][0] += own
         elif file == "~":  # an operation in C: its time goes to whoever calls it
             for (caller, _, called_in), (_, _, part, _) in callers.items():
                 if Path(caller).is_relative_to(PACK):
-                    found[f"{Path(caller).stem}.{called_in}"][1] += part
+                    seconds[f"{Path(caller).stem}.{called_in}"][1] += part
     step = 1e6 / STEPS
-    rows = [{"function": name, "python": a * step, "torch": b * step} for name, (a, b) in found.items()]
+    rows = [{"function": name, "python": a * step, "torch": b * step} for name, (a, b) in seconds.items()]
     return sorted(rows, key=lambda row: -row["python"] - row["torch"])
 
 
@@ -87,16 +87,16 @@ def table(part: dict[str, Any]) -> str:
         f"{'':<36}{'step, over no guidance':<28}{'over its passes':>16}",
     ]
     for row in part["rows"]:
-        one = row["ratio"]
-        text = f"{one['median']:.3f} ({one['low']:.3f} to {one['high']:.3f})"
-        lines.append(f"{row['case']:<36}{text:<28}{one['median'] - row['passes']:>+16.3f}")
+        ratios = row["ratio"]
+        text = f"{ratios['median']:.3f} ({ratios['low']:.3f} to {ratios['high']:.3f})"
+        lines.append(f"{row['case']:<36}{text:<28}{ratios['median'] - row['passes']:>+16.3f}")
     for row in part["rows"]:
         if not row["functions"]:
             continue
-        whole = [sum(one[kind] for one in row["functions"]) for kind in ("python", "torch")]
+        whole = [sum(function[kind] for function in row["functions"]) for kind in ("python", "torch")]
         lines.append(
             f"{row['case']}, under a profiler: our Python {whole[0]:.0f} us a step, operations it calls {whole[1]:.0f} us"
         )
-        for one in row["functions"][:SHOWN]:
-            lines.append(f"    {one['function']:<44}{one['python']:>7.0f}{one['torch']:>7.0f}")
+        for function in row["functions"][:SHOWN]:
+            lines.append(f"    {function['function']:<44}{function['python']:>7.0f}{function['torch']:>7.0f}")
     return "\n".join(lines)

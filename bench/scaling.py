@@ -52,7 +52,7 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
     """
     rows = []
     for search in SEARCHES:
-        one = operations_of_a_pass(search.model, search.side)
+        operations = operations_of_a_pass(search.model, search.side)
         paper = search.pairs * search.heads * search.rounds
         plans = {"the paper": (paper, 2 * paper)}
         for name, strategy in STRATEGIES.items():
@@ -63,14 +63,15 @@ def measure(say: Callable[[str], None]) -> dict[str, Any]:
                 "search": search.name,
                 "heads": search.heads,
                 "steps": search.steps,
-                "operations_of_a_pass": one,
+                "operations_of_a_pass": operations,
                 "plans": {
                     name: {
                         "images": images,
                         "passes": passes,
                         "share": passes / plans["exhaustive"][1],
                         "hours": {
-                            card: passes * search.steps * one / (rate * SHARE) / 3600 for card, rate in CARDS.items()
+                            card: passes * search.steps * operations / (rate * SHARE) / 3600
+                            for card, rate in CARDS.items()
                         },
                     }
                     for name, (images, passes) in plans.items()
@@ -97,8 +98,12 @@ def memory_of(kind: str, side: int) -> dict[str, float]:
     network = network_of(kind)
     weights = sum(parameter.numel() for parameter in network.parameters()) * 2
     layers, width = (24, 1536) if kind == "sd3" else (57, 3072)
-    one = ((side // 2) ** 2 + (154 if kind == "sd3" else 512)) * width * 2
-    return {"weights": weights, "block_inputs": layers * one, "one_block": KEPT_BY_A_BLOCK * one}
+    inputs_of_a_block = ((side // 2) ** 2 + (154 if kind == "sd3" else 512)) * width * 2
+    return {
+        "weights": weights,
+        "block_inputs": layers * inputs_of_a_block,
+        "one_block": KEPT_BY_A_BLOCK * inputs_of_a_block,
+    }
 
 
 def operations_of_a_pass(kind: str, side: int) -> int:
@@ -152,7 +157,7 @@ def table(part: dict[str, Any]) -> str:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| {name} | {one['weights'] / 1e9:.1f} | {one['block_inputs'] / 1e9:.2f} | {one['one_block'] / 1e9:.2f} |"
-        for name, one in part["memory"].items()
+        f"| {name} | {sizes['weights'] / 1e9:.1f} | {sizes['block_inputs'] / 1e9:.2f} | {sizes['one_block'] / 1e9:.2f} |"
+        for name, sizes in part["memory"].items()
     ]
     return "\n".join(lines)

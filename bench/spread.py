@@ -45,18 +45,18 @@ class Makespan:
         self.seconds += max(free)
 
 
-def simulated(name: str, search: Any, workers: int, one: float, call: float) -> Makespan:
-    """A hunt with the strategy `name`. one: seconds of a pass for all steps of a picture."""
+def simulated(name: str, search: Any, workers: int, a_pass: float, call: float) -> Makespan:
+    """A hunt with the strategy `name`. a_pass: seconds of a pass for all steps of a picture."""
     made, chance = Makespan(workers, call), random.Random(1)
     layers = search.heads // 24
 
     def evaluate(sets: Sequence[HeadSet], pairs: Sequence[int]) -> list[list[float]]:
         passes = [(2 if any(some) else 1) * len(some) * len(numbers) for some, numbers in chunks_of(sets, pairs, BATCH)]
-        made.run([one * each for each in passes])
+        made.run([a_pass * each for each in passes])
         return [[chance.random() for _ in pairs] for _ in sets]
 
     def attribute(chosen: HeadSet, pool: HeadSet, pairs: Sequence[int], price: float = 0.0) -> dict[Head, Measured]:
-        made.run([one * (8 if chosen else 4)] * len(pairs))
+        made.run([a_pass * (8 if chosen else 4)] * len(pairs))
         return {head: Measured(tuple(pairs), tuple(chance.random() for _ in pairs)) for head in pool}
 
     pool = HeadSet([Head(layer, head) for layer in range(layers) for head in range(24)])
@@ -72,9 +72,9 @@ def measure(call: float) -> list[dict[str, Any]]:
     """For FLUX.1's style hunt and SD3's quality hunt, each strategy and number of GPUs: hours, and how busy the workers are."""
     rows = []
     for search in (SEARCHES[3], SEARCHES[1]):
-        one = search.steps * operations_of_a_pass(search.model, search.side) / (CARDS[CARD] * SHARE)
+        a_pass = search.steps * operations_of_a_pass(search.model, search.side) / (CARDS[CARD] * SHARE)
         for name in STRATEGIES:
-            runs = {gpus: simulated(name, search, gpus, one, call) for gpus in GPUS}
+            runs = {gpus: simulated(name, search, gpus, a_pass, call) for gpus in GPUS}
             rows.append(
                 {
                     "search": search.name,

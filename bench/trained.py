@@ -87,7 +87,7 @@ class Trained:
             return made[key][0]
 
         def pictures(generator: Any, given: Any) -> Any:
-            if not any(given is one for one, _ in made.values()):
+            if not any(given is latents for latents, _ in made.values()):
                 return decode(generator, given)
             if id(given) not in decoded:
                 decoded[id(given)] = decode(generator, given)

@@ -80,14 +80,14 @@ def _goal(server: Server, out: Path, goal: Goal, quick: bool) -> dict[str, Any]:
     chance = random.Random(0)
     sets: list[str] = []
     while len(sets) < RANDOM_SETS:
-        one = ", ".join(sorted(chance.sample(every, len(heads))))
-        if one not in sets and one != ", ".join(sorted(heads)):
-            sets.append(one)
+        text = ", ".join(sorted(chance.sample(every, len(heads))))
+        if text not in sets and text != ", ".join(sorted(heads)):
+            sets.append(text)
     settings = [
         UNGUIDED,
         _setting(goal, "hunted", "hunted", ", ".join(heads)),
         best,
-        *(_setting(goal, f"random-{i}", f"random {i}", one) for i, one in enumerate(sets)),
+        *(_setting(goal, f"random-{i}", f"random {i}", text) for i, text in enumerate(sets)),
     ]
     say(f"measuring on {len(unseen)} captions that the hunt did not see")
     errors = _measure(server, out / "held-out", goal, unseen, settings, 1, steps)
@@ -98,17 +98,17 @@ def _goal(server: Server, out: Path, goal: Goal, quick: bool) -> dict[str, Any]:
         "strength": STRENGTH,
         "pairs": [caption.text for caption in seen],
         "held_out": [caption.text for caption in unseen],
-        "rounds": [{key: one[key] for key in ("chosen", "joint", "gain", "helped")} for one in report["rounds"]],
+        "rounds": [{key: round[key] for key in ("chosen", "joint", "gain", "helped")} for round in report["rounds"]],
         "baseline": report["baseline"],
         "seconds": report["seconds"],
         "results": [
             {
-                "name": one.name,
-                "title": one.title,
-                "heads": one.heads,
-                "score": compare(errors[one.name], errors[UNGUIDED.name]),
+                "name": setting.name,
+                "title": setting.title,
+                "heads": setting.heads,
+                "score": compare(errors[setting.name], errors[UNGUIDED.name]),
             }
-            for one in settings
+            for setting in settings
         ],
     }
 
@@ -168,7 +168,7 @@ def _measure(
     """The goal's score of each setting's pictures, negative, so that lower is better as it is for errors."""
     made = make([server], chosen, settings, rows, steps, folder)
     if not goal.warm:
-        return call(server.host, "fidelity.py", {"real": [one.real for one in chosen], "made": made})["fine"]
+        return call(server.host, "fidelity.py", {"real": [caption.real for caption in chosen], "made": made})["fine"]
     scores = call(server.host, "scores.py", {"statistic": "warmth", "made": made})
     return {name: [[-score for score in rows] for rows in captions] for name, captions in scores.items()}
 
@@ -181,17 +181,17 @@ def report(goals: Sequence[dict[str, Any]]) -> str:
         lines.append(
             f"Hunt for {goal['title']} (w={goal['scale']:g}, {goal['seconds']:.0f} s), on {unseen} unseen captions:"
         )
-        for one in goal["results"]:
-            score = one["score"]
+        for row in goal["results"]:
+            score = row["score"]
             lines.append(
-                f"  {one['title']:<10} {one['heads']:<20} {score['mean']:+.5f}  "
-                f"{score['difference']:+.5f} +- {score['difference_standard_error']:.5f}  {_word(one, score)}"
+                f"  {row['title']:<10} {row['heads']:<20} {score['mean']:+.5f}  "
+                f"{score['difference']:+.5f} +- {score['difference_standard_error']:.5f}  {_word(row, score)}"
             )
         lines.append("")
     return "\n".join(lines).rstrip()
 
 
-def _word(one: dict[str, Any], score: dict[str, Any]) -> str:
-    if not one["heads"]:
+def _word(row: dict[str, Any], score: dict[str, Any]) -> str:
+    if not row["heads"]:
         return "the baseline"
     return {"closer": "better", "further away": "worse"}.get(verdict(score), verdict(score))

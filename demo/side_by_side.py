@@ -20,7 +20,7 @@ SHEET = "comparison.png"
 def run(server: Server, out: Path, quick: bool) -> dict[str, Any]:
     """Makes the comparison, writes its sheet, and returns its report with the table."""
     prompt = to_api(json.loads(TEMPLATE.read_text(encoding="utf-8")), server.get("/object_info"))
-    node = next(key for key, one in prompt.items() if one["class_type"] == "HeadHunterCompare")
+    node = next(key for key, entry in prompt.items() if entry["class_type"] == "HeadHunterCompare")
     prompt[node]["inputs"] |= {"study": STUDY, **({"steps": 4} if quick else {})}
     lines = prompt[node]["inputs"]["variants"].splitlines()
     say(f"comparing {sum(':' in line and line[0] != '#' for line in lines)} settings with the unguided pictures")
