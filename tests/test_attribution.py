@@ -154,15 +154,15 @@ def test_heads_that_are_in_already_and_a_price_on_distortion(method, vae, tmp_pa
     chosen = HeadSet({Head(1, 0): -0.5, Head(2, 2): 0.4})
     pool, price = [Head(0, 1), Head(1, 0), Head(2, 2)], 0.7
     with torch.inference_mode():
-        found = case.attribute(chosen, HeadSet(pool), [0], price)
+        attributed = case.attribute(chosen, HeadSet(pool), [0], price)
         sets = [HeadSet()]
         for head, step in product(pool, (STEP, -STEP)):
             sets.append(HeadSet(dict(chosen) | {head: chosen.get(head, 0.0) + step}))
         plain, *moved = case.generator.latents(sets, case.pair)
-        away = torch.stack([(one - plain).norm() / plain.norm() for one in moved]).double()
+        away = torch.stack([(latent - plain).norm() / plain.norm() for latent in moved]).double()
     scores = case.score(sets[1:]) - price * away
     measured = (0.7 * (scores[::2] - scores[1::2]) / (2 * STEP)).float()
-    predicted = torch.tensor([found[head].mean for head in pool])
+    predicted = torch.tensor([attributed[head].mean for head in pool])
     assert (predicted - measured).norm() / measured.norm() < 0.04, (predicted, measured)
     assert case.attribute.progress.screened_now == 1
 

@@ -51,7 +51,7 @@ def test_groups(result):
 def test_overhead(result):
     rows = {row["case"]: row for row in result["overhead"]["rows"]}
     assert not rows["no guidance"]["functions"] and rows["SoftPAG on one head of layer L/2"]["passes"] == 1.5
-    named = {one["function"] for one in rows["in attention, every head"]["functions"]}
+    named = {function["function"] for function in rows["in attention, every head"]["functions"]}
     assert "perturbation.steer" in named and not any(name.startswith("samplers.") for name in named)
 
 

@@ -97,8 +97,8 @@ def test_each_picture_is_what_soft_pag_and_ksampler_give(job, made, latents):
 def test_batches_change_nothing_but_the_last_bits(job, made):
     batched = compare(job, batch_size=4, scorer=statistic("brightness"), study="in batches")
     assert (batched.images - made.images).abs().max() < 1.5 / 255
-    for one, other in zip(batched.report["variants"], made.report["variants"], strict=True):
-        assert one["distortion"] == pytest.approx(other["distortion"], abs=1e-3)
+    for variant, other in zip(batched.report["variants"], made.report["variants"], strict=True):
+        assert variant["distortion"] == pytest.approx(other["distortion"], abs=1e-3)
 
 
 def test_the_numbers_are_those_of_numpy(job, made, latents):
@@ -108,9 +108,9 @@ def test_the_numbers_are_those_of_numpy(job, made, latents):
     report = made.report
     assert [judge["name"].split()[0] for judge in report["judges"]] == list(scores)
     assert [judge["objective"] for judge in report["judges"]] == [True, False]
-    assert [one["name"] for one in report["variants"]] == NAMES
-    for place, one in enumerate(report["variants"]):
-        for judged, own in zip(one["judged"], scores.values(), strict=True):
+    assert [variant["name"] for variant in report["variants"]] == NAMES
+    for place, variant in enumerate(report["variants"]):
+        for judged, own in zip(variant["judged"], scores.values(), strict=True):
             differences = own[place] - own[0]
             assert judged["pairs"] == 2 and judged["wins"] == (differences > 0).sum()
             assert judged["mean"] == pytest.approx(own[place].mean(), rel=1e-4)
@@ -121,17 +121,17 @@ def test_the_numbers_are_those_of_numpy(job, made, latents):
             / np.linalg.norm(latents[0][pair].numpy().astype(float))
             for pair in range(2)
         ]
-        assert one["distortion"] == pytest.approx(np.mean(distances), rel=1e-6)
+        assert variant["distortion"] == pytest.approx(np.mean(distances), rel=1e-6)
 
 
 def test_the_table_shows_them(made):
     head, *lines = made.table.splitlines()
     assert [line.split()[0] for line in lines] == NAMES
     assert "brightness high" in head and "contrast high (read along)" in head and "distortion" in head
-    one = made.report["variants"][1]
-    for number in (one["judged"][0]["difference"], one["judged"][1]["difference"]):
+    variant = made.report["variants"][1]
+    for number in (variant["judged"][0]["difference"], variant["judged"][1]["difference"]):
         assert f"{number:+.3g} +- " in lines[1]
-    assert f"{one['distortion']:.3g}" in lines[1] and f"{one['judged'][0]['wins']} of 2" in lines[1]
+    assert f"{variant['distortion']:.3g}" in lines[1] and f"{variant['judged'][0]['wins']} of 2" in lines[1]
     assert made.ui["text"] == [made.table] and made.ui["headhunter"][0]["study"] == made.report["study"]
 
 
@@ -145,7 +145,10 @@ def test_the_report_has_a_format_of_its_own_and_no_paths(made):
 
 def test_the_second_scorer_never_chooses(job, made):
     """With the scorers changed round, the other one's best is named."""
-    best = {judge: max(made.report["variants"], key=lambda one: one["judged"][judge]["difference"]) for judge in (0, 1)}
+    best = {
+        judge: max(made.report["variants"], key=lambda variant: variant["judged"][judge]["difference"])
+        for judge in (0, 1)
+    }
     assert made.report["best"] == best[0]["name"] != best[1]["name"]
     lines = [line for line in TEXT.splitlines() if line.split(":")[0] in (best[0]["name"], best[1]["name"])]
     text = "\n".join(lines)
@@ -160,9 +163,11 @@ def test_a_combined_scorer_is_read_against_the_unguided_pictures(job, made):
     combined = HeadHunterCombineScorers.execute(statistic("brightness"), 1.0, statistic("contrast"), -2.0)[0]
     both = compare(job, "\n".join(TEXT.splitlines()[:3]), scorer=combined, study="combined").report["variants"]
     units = [part.unit for part, _ in combined.components]
-    for one, apart in zip(both, made.report["variants"][: len(both)], strict=True):
+    for variant, apart in zip(both, made.report["variants"][: len(both)], strict=True):
         parts = [judged["difference"] for judged in apart["judged"]]
-        assert one["judged"][0]["difference"] == pytest.approx(parts[0] / units[0] - 2 * parts[1] / units[1], abs=1e-5)
+        assert variant["judged"][0]["difference"] == pytest.approx(
+            parts[0] / units[0] - 2 * parts[1] / units[1], abs=1e-5
+        )
 
 
 def test_without_a_scorer_there_is_a_sheet_and_the_distortion(job):
@@ -171,7 +176,7 @@ def test_without_a_scorer_there_is_a_sheet_and_the_distortion(job):
     assert made.report["best"] is None and made.report["judges"] == []
     with find_study(made.report["study"]) as study:
         score, pairs, preview, _ = heat_of(study)["rounds"][0]["heads"]["L1H2"]
-        assert (score, pairs) == (None, 0) and preview in [one["number"] for one in study.previews()]
+        assert (score, pairs) == (None, 0) and preview in [shown["number"] for shown in study.previews()]
 
 
 def test_again_makes_nothing_and_a_line_more_makes_its_own_pictures(job, made):
@@ -227,13 +232,13 @@ def test_the_page_can_show_it(job, made):
     name = made.report["study"]
     told = routes._study(name)
     assert told["about"]["kind"] == "comparison" and told["report"]["best"] == made.report["best"]
-    variants = {one["key"]: one for one in told["about"]["variants"]}
+    variants = {variant["key"]: variant for variant in told["about"]["variants"]}
     assert variants["L1H2 scale=4 strength=0.5"] == {
         "key": "L1H2 scale=4 strength=0.5",
         "name": "one",
         "heads": "L1H2",
     }
-    shown = {(one["heads"], one["pair"]): one["number"] for one in told["previews"]}
+    shown = {(preview["heads"], preview["pair"]): preview["number"] for preview in told["previews"]}
     for pair in range(2):
         assert all((key, pair) in shown for key in variants)
         assert routes._preview(name, str(shown["", pair])).kind == "image/jpeg"
@@ -253,7 +258,7 @@ def test_presets_by_name(job, made):
     group = Group("L1H2", scale=4.0, rescale=0.25)
     write_preset(presets_folder() / "Warm_one.json", preset_of((group, Group("L0H1", 1.0)), grid, "Warm/one"))
     report = compare(job, "a: Warm/one\nb: Warm_one scale=2 end=0.5 cfg=2", steps=1).report
-    assert [one["text"] for one in report["variants"][1:]] == [
+    assert [variant["text"] for variant in report["variants"][1:]] == [
         "L1H2 scale=4 strength=0.5 rescale=0.25 | L0H1 scale=1 strength=0.5",
         "L1H2 scale=2 strength=0.5 end=0.5 rescale=0.25 | L0H1 scale=2 strength=0.5 end=0.5 cfg=2",
     ]

@@ -103,8 +103,8 @@ def test_groups_with_masks_of_their_own(sd3, method):
     left = corner(sd3)
     both = soft_pag(soft_pag(model, "L3", method=method, mask=left), "L3", method=method, mask=1 - left)
     assert close(sample(sd3, both), sample(sd3, soft_pag(model, "L3", method=method)))
-    one = soft_pag(soft_pag(model, "L3", method=method, mask=left), "L3", scale=0.0)
-    assert torch.equal(sample(sd3, one), sample(sd3, soft_pag(model, "L3", method=method, mask=left)))
+    alone = soft_pag(soft_pag(model, "L3", method=method, mask=left), "L3", scale=0.0)
+    assert torch.equal(sample(sd3, alone), sample(sd3, soft_pag(model, "L3", method=method, mask=left)))
 
 
 @pytest.mark.parametrize("settings", [{"mix": "orthogonal"}, {"mix": "apg"}, {"mix": "frequency"}, {"rescale": 0.8}])
@@ -197,8 +197,8 @@ def test_at_tokens_a_mask_is_the_mean_over_their_latent_pixels():
     masks = torch.rand(2, 5, 7, generator=torch.Generator().manual_seed(0))
     rows = Mask.of(masks).rows(torch.zeros(2, 16, 3, 5, 7), (1, 2, 2))
     expected = [
-        [one[y : y + 2, x : x + 2].mean() for _ in range(3) for y in range(0, 5, 2) for x in range(0, 7, 2)]
-        for one in masks
+        [mask[y : y + 2, x : x + 2].mean() for _ in range(3) for y in range(0, 5, 2) for x in range(0, 7, 2)]
+        for mask in masks
     ]
     assert torch.allclose(rows, torch.tensor(expected))
     assert Mask.of(masks).rows(torch.zeros(2, 4, 5, 7), (1, 1)).equal(masks.flatten(1))

@@ -40,9 +40,12 @@ def hunted(job, method="in attention", **settings):
 
 def test_a_head_that_helps_only_away_from_the_perturbation(small):
     """In attention, exhaustive measures both signs; what is found says its sign everywhere."""
-    found = hunted(small, strategy="exhaustive", rounds=1, heads_per_round=1)
-    report = found.report
-    told = {one["head"]: one["mean"] - report["baseline"]["mean"] for one in report["rounds"][0]["candidates"]}
+    result = hunted(small, strategy="exhaustive", rounds=1, heads_per_round=1)
+    report = result.report
+    told = {
+        candidate["head"]: candidate["mean"] - report["baseline"]["mean"]
+        for candidate in report["rounds"][0]["candidates"]
+    }
     assert len(told) == 18 and {parse(text, GRID).at(1.0).popitem()[1] for text in told} == {1.0, -1.0}
     away = min((text for text in told if "@" not in text), key=lambda text: told[text])
     assert told[away] < 0 < told[f"{away}@-1"]
@@ -62,29 +65,29 @@ def test_a_head_that_helps_only_away_from_the_perturbation(small):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_signed(small, method):
-    found = hunted(small, method, strength=0.8)
-    report, (first, last) = found.report, found.report["rounds"]
-    heads = parse(found.heads, GRID)
+    result = hunted(small, method, strength=0.8)
+    report, (first, last) = result.report, result.report["rounds"]
+    heads = parse(result.heads, GRID)
     assert len(heads) == 4 and max(map(abs, heads.values())) == 0.8 and min(heads.values()) < 0
     assert set(first["attributions"]) == {f"L{i}H{j}" for i in range(3) for j in range(3)}
     assert first["helped"] and first["gain"]["mean"] > 0
     steps = [step | {"gain": step["mean"] - report["baseline"]["mean"]} for step in first["steps"] + last["steps"]]
     assert len(steps) == 4 and report["images"] <= report["images_made_now"] == 2 * 5
     # What is returned was measured: it is one of the steps, the last one that was better.
-    taken = [step for step in steps if step["heads"] == found.heads]
+    taken = [step for step in steps if step["heads"] == result.heads]
     assert last["joint"]["mean"] == pytest.approx(taken[0]["mean"])
     if last["helped"]:
         before = next(step for step in steps if parse(step["heads"], GRID) == parse(", ".join(first["chosen"]), GRID))
         assert taken[0]["gain"] / taken[0]["distortion"] > before["gain"] / before["distortion"]
     # The text, in a SoftPAG node on the model, gives the score and the distortion that the report says.
     plain = Generator(small.model, small.vae, small.latent_image, sampling(method))
-    small.model = HeadHunterSoftPAG.execute(small.model, found.heads, 0.5, 1.0, method=method)[0]
+    small.model = HeadHunterSoftPAG.execute(small.model, result.heads, 0.5, 1.0, method=method)[0]
     guided = Generator(small.model, small.vae, small.latent_image, sampling(method))
     with torch.inference_mode():
         pairs = [(guided.latents([HeadSet()], pair), plain.latents([HeadSet()], pair)) for pair in small.prompts]
-        scores = [float(small.scorer.score(guided.decode(one), [""])) for one, _ in pairs]
+        scores = [float(small.scorer.score(guided.decode(latent), [""])) for latent, _ in pairs]
     assert sum(scores) / 2 == pytest.approx(last["joint"]["mean"], abs=1e-5)
-    distortions = [float((one - other).norm() / other.norm()) for one, other in pairs]
+    distortions = [float((latent - plain).norm() / plain.norm()) for latent, plain in pairs]
     assert sum(distortions) / 2 == pytest.approx(taken[0]["distortion"], rel=1e-3)
 
 
@@ -110,13 +113,13 @@ def test_signed_is_the_same_again_and_after_a_kill(small, monkeypatch):
 
 
 def test_what_a_page_is_told_of_it(small):
-    found = hunted(small)
-    with find_study(found.report["study"]) as study:
+    result = hunted(small)
+    with find_study(result.report["study"]) as study:
         heat = heat_of(study)
     first, last = heat["rounds"]
-    assert first["chosen"] == [] and set(last["chosen"]) == {f"{one}" for one in found.report["rounds"][1]["chosen"]}
-    slopes = found.report["rounds"][1]["attributions"]
+    assert first["chosen"] == [] and set(last["chosen"]) == {f"{head}" for head in result.report["rounds"][1]["chosen"]}
+    slopes = result.report["rounds"][1]["attributions"]
     assert {head: entry[0] for head, entry in last["heads"].items()} == pytest.approx(slopes, rel=1e-5)
     limited = hunted(small, study="signed limited", max_images=6)
     assert "max_images" in limited.report["stopped"]
-    assert limited.report["rounds"] == found.report["rounds"][:1] and len(parse(limited.heads, GRID)) == 4
+    assert limited.report["rounds"] == result.report["rounds"][:1] and len(parse(limited.heads, GRID)) == 4

@@ -52,10 +52,10 @@ def preset(name: str, **changes: Any) -> str:
 def menu(some_grid) -> Iterator[Menu]:
     """The page, without any preset of the user's."""
     some_grid.page.set_default_timeout(10_000)
-    found = Menu(some_grid)
-    for file in found.folder.glob("*"):
+    opened = Menu(some_grid)
+    for file in opened.folder.glob("*"):
         file.unlink()
-    yield found
+    yield opened
 
 
 class Menu:
@@ -146,12 +146,12 @@ class Menu:
 
 def test_the_page_reads_presets_as_python_does(menu):
     cases = preset_cases.TABLE["cases"]
-    found = menu.page.evaluate(
+    answers = menu.page.evaluate(
         """async (texts) => { const { parsePreset, formatPreset } = await import('/extensions/headhunter/presets.js');
         return texts.map((text) => { try { return { text: formatPreset(parsePreset(text)) } } catch (e) { return { error: e.message } } }) }""",
         [preset_cases.text_of(case) for case in cases],
     )
-    for case, answer in zip(cases, found, strict=True):
+    for case, answer in zip(cases, answers, strict=True):
         if "error" in case:
             assert case["error"] in answer.get("error", ""), (case["what"], answer)
         else:

@@ -23,10 +23,10 @@ TIMEOUT = 240
 
 
 def program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
+    program = shutil.which(name)
+    if program is None:
         pytest.skip(f"no {name} found: it comes with Node.js, from nodejs.org or Debian's `npm`")
-    return found
+    return program
 
 
 def typescript() -> Path:

@@ -97,7 +97,9 @@ def jobs_of(server, study: str) -> int:
 def workers_here() -> list[psutil.Process]:
     """The workers of this test's Ray on this machine, the second machine's too."""
     return [
-        one for one in psutil.Process().children(recursive=True) if "ray::Worker" in one.name() + "".join(one.cmdline())
+        process
+        for process in psutil.Process().children(recursive=True)
+        if "ray::Worker" in process.name() + "".join(process.cmdline())
     ]
 
 

@@ -101,12 +101,12 @@ def made(job):
     pictures = PictureJob(("L0H1", ""), (0, 1), (False, True))
     gradients = GradientJob("", "L1", (1,), (1.0,))
     with torch.inference_mode():
-        return maker, pictures, [asdict(one) for one in maker(pictures)], gradients, maker(gradients)
+        return maker, pictures, [asdict(picture) for picture in maker(pictures)], gradients, maker(gradients)
 
 
 def test_what_a_worker_gives_is_what_is_made_here(made):
     maker, pictures, rows, gradients, numbers = made
-    assert [asdict(one) for one in checked(pictures, rows, 1, maker.grid)] == rows
+    assert [asdict(picture) for picture in checked(pictures, rows, 1, maker.grid)] == rows
     assert checked(gradients, numbers, 1, maker.grid) == numbers and len(numbers[0]) == 3
     assert received(sent(pictures)) == pictures and received(sent(gradients)) == gradients
     assert sampling_of(asdict(maker.generator.sampling)) == maker.generator.sampling

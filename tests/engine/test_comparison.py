@@ -23,15 +23,15 @@ def test_paired_differences():
     rng = np.random.default_rng(0)
     base = rng.normal(size=9)
     own = base + rng.normal(0.1, 0.2, size=9)
-    found = paired(own.tolist(), base.tolist())
-    assert (found.pairs, found.wins) == (9, (own > base).sum())
-    assert found.mean == pytest.approx(own.mean()) and found.difference == pytest.approx((own - base).mean())
-    assert found.error == pytest.approx((own - base).std(ddof=1) / 3)
+    result = paired(own.tolist(), base.tolist())
+    assert (result.pairs, result.wins) == (9, (own > base).sum())
+    assert result.mean == pytest.approx(own.mean()) and result.difference == pytest.approx((own - base).mean())
+    assert result.error == pytest.approx((own - base).std(ddof=1) / 3)
 
 
 def test_pairs_without_a_score_are_left_out():
-    found = paired([1.0, math.nan, 3.0, math.inf], [0.5, 1.0, math.nan, 1.0])
-    assert found == Paired(1, 1.0, 0.5, None, 1)
+    result = paired([1.0, math.nan, 3.0, math.inf], [0.5, 1.0, math.nan, 1.0])
+    assert result == Paired(1, 1.0, 0.5, None, 1)
     assert paired([math.nan], [1.0]) == Paired(0, None, None, None, 0)
 
 
@@ -42,9 +42,9 @@ def rows(*pairs):
 
 def test_the_best_is_the_objectives_and_never_the_seconds():
     measured = rows([(1, 5, 0), (1.5, 4, 0.25), (0.5, 9, 0.5)], [(2, 5, 0), (2.25, 4, 0.5), (2.5, 9, 0.5)])
-    found = outcomes(VARIANTS, measured, [SCORE, SECOND])
-    assert best_of(found, [SCORE, SECOND]) == "warm" and found[1].judged[0].wins == 2
-    assert [one.distortion for one in found] == [0.0, 0.375, 0.5]
+    measured_outcomes = outcomes(VARIANTS, measured, [SCORE, SECOND])
+    assert best_of(measured_outcomes, [SCORE, SECOND]) == "warm" and measured_outcomes[1].judged[0].wins == 2
+    assert [outcome.distortion for outcome in measured_outcomes] == [0.0, 0.375, 0.5]
     second_alone = outcomes(VARIANTS, measured, [SECOND])
     assert best_of(second_alone, [SECOND]) is None
     worse = rows([(1, 0, 0), (0.5, 0, 0.2), (math.nan, 0, 0.2)])
@@ -55,14 +55,14 @@ def test_a_table_of_text():
     measured = rows(
         [(1, 5, 0), (1.5, 4, 0.25), (math.nan, 9, math.nan)], [(2, 5, 0), (2.25, 4, 0.5), (math.nan, 9, math.nan)]
     )
-    found = outcomes(VARIANTS, measured, [SCORE, SECOND])
-    assert table(found, [SCORE, SECOND]).splitlines() == [
+    measured_outcomes = outcomes(VARIANTS, measured, [SCORE, SECOND])
+    assert table(measured_outcomes, [SCORE, SECOND]).splitlines() == [
         "variant   score  against unguided  better  second (read along)  against unguided  better  distortion",
         "unguided    1.5                                              5",
         "warm      1.875    +0.375 +- 0.12  2 of 2                    4           -1 +- 0  0 of 2       0.375",
         "cold          -                 -  0 of 0                    9           +4 +- 0  2 of 2           -",
     ]
-    assert "NaN" not in dump(report_of(found, [SCORE], GRID, {}))
+    assert "NaN" not in dump(report_of(measured_outcomes, [SCORE], GRID, {}))
 
 
 def picture(width, height, colour="#808080"):
@@ -83,8 +83,8 @@ def test_every_picture_is_on_the_page_once_and_the_unguided_one_in_each_block():
     colours = [[(1 + row, 1 + column, 200) for column in range(20)] for row in range(9)]
     pictures = [("prompt", [picture(8, 8, colour) for colour in line]) for line in colours]
     page = table_sheet(["unguided", *(f"v{i}" for i in range(19))], pictures)
-    found = {colour: count for count, colour in page.getcolors(page.width * page.height)}
-    counts = [[found.get(colour, 0) for colour in line] for line in colours]
+    pixels = {colour: count for count, colour in page.getcolors(page.width * page.height)}
+    counts = [[pixels.get(colour, 0) for colour in line] for line in colours]
     once = counts[0][1]
     assert once > 40**2 and all(count == once for line in counts for count in line[1:])
     assert all(line[0] % once == 0 and line[0] >= once for line in counts)

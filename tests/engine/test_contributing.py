@@ -66,6 +66,8 @@ def test_a_strategy():
     pool = rounds.HeadSet({Head(layer, head): None for layer in range(4) for head in range(2)})
     task = rounds.Task(evaluate, rounds.HeadSet(), pool, range(6), 2)
     measured = strategy.measure(task).measured
-    best = sorted(measured, key=lambda one: (-len(measured[one].pairs), -measured[one].mean))[:2]
-    assert [one.head for one in best] == [Head(3, 1), Head(3, 0)] and all(len(measured[one].pairs) == 6 for one in best)
+    best = sorted(measured, key=lambda candidate: (-len(measured[candidate].pairs), -measured[candidate].mean))[:2]
+    assert [candidate.head for candidate in best] == [Head(3, 1), Head(3, 0)] and all(
+        len(measured[candidate].pairs) == 6 for candidate in best
+    )
     assert sum(asked) == strategy.evaluations(8, 6, 2)

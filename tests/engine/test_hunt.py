@@ -205,13 +205,13 @@ def test_attribution_measures_its_shortlist_alone_and_reports_what_it_predicted(
     result = hunted(problem, POOL, 16, 2, 2, "attribution")
     first, second = result.rounds
     # 4 % of 36 heads are 2, so 2k + 2 are measured.
-    assert {Head(0, 3), Head(1, 0), Head(2, 2), Head(5, 5)} < {one.head for one in first.candidates} and len(
-        first.candidates
-    ) == 6
+    assert {Head(0, 3), Head(1, 0), Head(2, 2), Head(5, 5)} < {
+        candidate.head for candidate in first.candidates
+    } and len(first.candidates) == 6
     assert set(first.attributions) == set(POOL) and set(second.attributions) == set(POOL) - first.heads.keys()
     assert first.attributions[Head(4, 4)] == -2.0
     # Chosen by measurement, whatever was predicted.
-    assert all(len(first.candidates[one].pairs) == 16 for one in first.chosen)
+    assert all(len(first.candidates[candidate].pairs) == 16 for candidate in first.chosen)
     # The baseline, two shortlists (6 heads on 2 pairs, 3 on all), two joint sets, the signed set: exhaustive makes over a thousand.
     assert problem.calls == 16 * (1 + 2 + 1) + 2 * (6 * 2 + 3 * 14)
 
@@ -239,7 +239,7 @@ def test_predictions_that_are_no_numbers_come_last():
         Head(1, 1): 1.0,
     }
     listed = shortlist({Candidate(head): Measured((0,), (mean,)) for head, mean in means.items()}, 1)
-    assert [one.head for one in listed] == [Head(0, 1), Head(0, 3), Head(1, 0), Head(1, 1)]
+    assert [candidate.head for candidate in listed] == [Head(0, 1), Head(0, 3), Head(1, 0), Head(1, 1)]
     alike = {Candidate(Head(9, number)): Measured((0,), (0.0,)) for number in range(136)}
     assert len(shortlist(alike, 1)) == 6 and len(shortlist(dict(list(alike.items())[:3]), 5)) == 3
 
@@ -318,7 +318,7 @@ def test_a_picture_without_a_score_is_the_worst_and_ends_nothing(strategy, broke
     result = hunted(Broken(USEFUL, 4), POOL, 4, 2, 2, strategy)
     assert result.heads == [Head(2, 2), Head(5, 5), Head(1, 0), Head(0, 0)]
     first = result.rounds[0].candidates
-    on_all = [one for one in rank(first) if len(first[one].pairs) == 4]
+    on_all = [candidate for candidate in rank(first) if len(first[candidate].pairs) == 4]
     assert best not in first or rank(first)[-1] == best or on_all[-1] == best or len(first[best].pairs) < 4
     report = json.loads(dump(report_of(result, GRID, {})))
     told = {row["head"]: row for row in report["rounds"][0]["candidates"]}

@@ -21,13 +21,13 @@ AWAY = Head(4, 4)
 @pytest.mark.parametrize("strategy", GREEDY)
 def test_a_head_that_helps_only_away_from_the_perturbation_is_found_so(strategy):
     problem = Problem(USEFUL)
-    found = hunted(problem, POOL, 8, 1, 3, strategy, both_signs=True)
-    assert found.selected == {Head(0, 3): None, Head(2, 2): None, AWAY: -1.0}
-    assert found.rounds[0].gain.mean == pytest.approx(7.0)
-    report = json.loads(dump(report_of(found, GRID, {})))
+    result = hunted(problem, POOL, 8, 1, 3, strategy, both_signs=True)
+    assert result.selected == {Head(0, 3): None, Head(2, 2): None, AWAY: -1.0}
+    assert result.rounds[0].gain.mean == pytest.approx(7.0)
+    report = json.loads(dump(report_of(result, GRID, {})))
     assert report["heads"] == "L0H3, L2H2, L4H4@-1"
     assert set(report["rounds"][0]["chosen"]) == {"L0H3", "L2H2", "L4H4@-1"}
-    told = {one["head"]: one for one in report["rounds"][0]["candidates"]}
+    told = {candidate["head"]: candidate for candidate in report["rounds"][0]["candidates"]}
     assert told["L4H4@-1"]["mean"] - report["baseline"]["mean"] == pytest.approx(2.0)
     assert ("L4H4" in told) == (strategy != "attribution")  # the gradient knows the sign
     assert problem.calls == planned_evaluations(STRATEGIES[strategy], len(POOL), 8, 1, 3, signs=2)
@@ -44,15 +44,20 @@ def test_no_head_is_chosen_at_both_signs(strategy):
     def attribute(chosen, pool, pairs, price=0.0):
         return {head: Measured(tuple(pairs), (1.0 + head.head,) * len(pairs)) for head in pool}
 
-    found = hunt(evaluate, POOL[:6], 4, 2, 3, STRATEGIES[strategy], attribute=attribute, both_signs=True)
-    assert len(found.heads) == len(set(found.heads)) == 6
-    assert found.rounds[0].heads.keys() == {Head(0, 3), Head(0, 4), Head(0, 5)}
+    result = hunt(evaluate, POOL[:6], 4, 2, 3, STRATEGIES[strategy], attribute=attribute, both_signs=True)
+    assert len(result.heads) == len(set(result.heads)) == 6
+    assert result.rounds[0].heads.keys() == {Head(0, 3), Head(0, 4), Head(0, 5)}
 
 
 def test_the_opposite_of_a_strength_that_the_pool_gives():
-    found = hunted(Problem(USEFUL), HeadSet({AWAY: 0.5, Head(0, 3): -0.25}), 4, 1, 2, "exhaustive", both_signs=True)
-    assert [str(one) for one in found.rounds[0].candidates] == ["L0H3@-0.25", "L0H3@0.25", "L4H4@0.5", "L4H4@-0.5"]
-    assert found.selected == {Head(0, 3): 0.25, AWAY: -0.5}
+    result = hunted(Problem(USEFUL), HeadSet({AWAY: 0.5, Head(0, 3): -0.25}), 4, 1, 2, "exhaustive", both_signs=True)
+    assert [str(candidate) for candidate in result.rounds[0].candidates] == [
+        "L0H3@-0.25",
+        "L0H3@0.25",
+        "L4H4@0.5",
+        "L4H4@-0.5",
+    ]
+    assert result.selected == {Head(0, 3): 0.25, AWAY: -0.5}
 
 
 class Curved:
@@ -98,20 +103,20 @@ WEIGHTS = {Head(0, 0): 4.0, Head(0, 1): 1.0, Head(1, 0): 0.5, Head(1, 1): 1.0, H
 
 def test_signed_gains_more_for_its_distortion_in_every_round():
     toy = Curved(SLOPES, WEIGHTS, bend=0.5)
-    found = toy.hunt(5, 5)
-    worths = [toy.worth(round.heads) for round in found.rounds]
+    result = toy.hunt(5, 5)
+    worths = [toy.worth(round.heads) for round in result.rounds]
     assert worths == sorted(worths) and worths[-1] > 1.5 * worths[0]
-    assert found.rounds[1].helped and all(round.heads in toy.asked for round in found.rounds)
-    assert found.rounds[-1].joint.mean == pytest.approx(1 + toy.gain(found.selected.at(1.0)))
-    assert max(map(abs, found.selected.values())) == 1.0
-    assert {head for head, u in found.selected.items() if u < 0} == {Head(0, 1), Head(1, 1)}
+    assert result.rounds[1].helped and all(round.heads in toy.asked for round in result.rounds)
+    assert result.rounds[-1].joint.mean == pytest.approx(1 + toy.gain(result.selected.at(1.0)))
+    assert max(map(abs, result.selected.values())) == 1.0
+    assert {head for head, u in result.selected.items() if u < 0} == {Head(0, 1), Head(1, 1)}
     again = Curved(SLOPES, WEIGHTS, bend=0.5)
-    assert again.hunt(5, 5) == found and again.asked == toy.asked
+    assert again.hunt(5, 5) == result and again.asked == toy.asked
 
 
 def test_signed_keeps_the_strongest_heads():
-    found = Curved(SLOPES, WEIGHTS).hunt(1, 2, strength=0.5)
-    assert found.selected == {Head(0, 0): 0.5, Head(0, 1): -0.25}
+    result = Curved(SLOPES, WEIGHTS).hunt(1, 2, strength=0.5)
+    assert result.selected == {Head(0, 0): 0.5, Head(0, 1): -0.25}
     for rounds in (2, 4):
         assert len(Curved(SLOPES, WEIGHTS).hunt(rounds, 2).selected) <= 2
 
@@ -124,27 +129,27 @@ def test_signed_takes_the_smaller_step_where_the_larger_goes_too_far():
 
 def test_signed_takes_smaller_steps_after_a_round_that_did_not_help():
     toy = Curved({Head(0, 0): 1.0}, {Head(0, 0): 1.0}, bend=8.0)
-    found = toy.hunt(3, 1)
-    assert [round.helped for round in found.rounds] == [False, True, False]
-    assert [step.size for step in found.rounds[1].steps] == [0.25, 0.125]
-    assert not found.rounds[0].heads and found.rounds[0].joint == found.baseline
-    assert found.selected == {Head(0, 0): 0.125}
+    result = toy.hunt(3, 1)
+    assert [round.helped for round in result.rounds] == [False, True, False]
+    assert [step.size for step in result.rounds[1].steps] == [0.25, 0.125]
+    assert not result.rounds[0].heads and result.rounds[0].joint == result.baseline
+    assert result.selected == {Head(0, 0): 0.125}
 
 
 def test_signed_returns_what_it_began_with_where_nothing_helps():
     start = HeadSet({Head(5, 5): 0.5})
     toy = Curved(SLOPES | {Head(5, 5): 0.1}, WEIGHTS | {Head(5, 5): 1.0}, bend=100.0)
-    found = toy.hunt(1, 5, start=start)
-    assert found.selected == start and not found.rounds[0].helped
+    result = toy.hunt(1, 5, start=start)
+    assert result.selected == start and not result.rounds[0].helped
     flat = Curved(dict.fromkeys(SLOPES, 0.0), WEIGHTS).hunt(2, 5)
     assert not flat.selected and not flat.rounds[0].steps
 
 
 def test_signed_leaves_the_heads_that_it_starts_with_as_they_are():
     toy = Curved(SLOPES, WEIGHTS)
-    found = toy.hunt(3, 2, start=HeadSet({Head(0, 0): 0.25}))
-    assert found.selected[Head(0, 0)] == 0.25 and len(found.selected) <= 3
-    assert Head(0, 0) not in found.rounds[-1].attributions
+    result = toy.hunt(3, 2, start=HeadSet({Head(0, 0): 0.25}))
+    assert result.selected[Head(0, 0)] == 0.25 and len(result.selected) <= 3
+    assert Head(0, 0) not in result.rounds[-1].attributions
 
 
 def test_a_picture_without_a_score_is_not_taken():
@@ -152,9 +157,9 @@ def test_a_picture_without_a_score_is_not_taken():
         def gain(self, u):
             return math.nan if max(map(abs, u.values()), default=0) == 1 else super().gain(u)
 
-    found = Broken(SLOPES, WEIGHTS).hunt(1, 5)
-    assert found.selected and max(map(abs, found.selected.values())) == 0.5
-    assert json.loads(dump(report_of(found, GRID, {})))["rounds"][0]["steps"][0]["mean"] is None
+    result = Broken(SLOPES, WEIGHTS).hunt(1, 5)
+    assert result.selected and max(map(abs, result.selected.values())) == 0.5
+    assert json.loads(dump(report_of(result, GRID, {})))["rounds"][0]["steps"][0]["mean"] is None
 
 
 def test_a_limit_ends_it_with_what_was_measured():
@@ -165,23 +170,23 @@ def test_a_limit_ends_it_with_what_was_measured():
             raise Stopped("enough")
         return toy(sets, pairs)
 
-    found = hunt(limited, list(SLOPES), 3, 3, 5, STRATEGIES["signed"], attribute=toy.attribute, distort=toy.distort)
-    assert found.stopped == "enough" and len(found.rounds) == 1 and found.selected == toy.asked[1]
+    result = hunt(limited, list(SLOPES), 3, 3, 5, STRATEGIES["signed"], attribute=toy.attribute, distort=toy.distort)
+    assert result.stopped == "enough" and len(result.rounds) == 1 and result.selected == toy.asked[1]
 
 
 @pytest.mark.parametrize("start", [(), (Head(5, 5),)])
 def test_its_plan_is_exact_and_it_is_told(start):
     problem = Problem(USEFUL)
-    found = hunted(problem, POOL, 8, 3, 4, "signed", start, both_signs=True)
+    result = hunted(problem, POOL, 8, 3, 4, "signed", start, both_signs=True)
     pool = len(POOL) - len(start)
     assert problem.calls == planned_evaluations(STRATEGIES["signed"], pool, 8, 3, 4, len(start), signs=2)
     assert problem.screened == planned_gradients(STRATEGIES["signed"], pool, 8, 3, 4) == 24
-    report = json.loads(dump(report_of(found, GRID, {})))
+    report = json.loads(dump(report_of(result, GRID, {})))
     first = report["rounds"][0]
     assert first["candidates"] == [] and [step["size"] for step in first["steps"]] == [1.0, 0.5]
     assert first["steps"][0]["heads"] == "L0H3@1, L2H2@0.667, L4H4@-0.667, L5H5@0.5" or start
     assert all(step["distortion"] > 0 for step in first["steps"])
-    assert hunt_chart(found, GRID, "a hunt").width > 100
+    assert hunt_chart(result, GRID, "a hunt").width > 100
 
 
 def test_it_says_what_it_needs():

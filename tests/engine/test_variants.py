@@ -47,30 +47,30 @@ def test_what_a_line_means():
     cfg: cfg=4.5
     same cfg: L4 cfg=1
     """
-    found = {one.name: one for one in read(text)}
-    assert list(found) == ["unguided", "warm", "w=3, u=0.2", "both", "gold", "gold, half", "cfg", "same cfg"]
-    assert found["unguided"] == Variant("unguided") and found["unguided"].text == ""
-    assert found["warm"].groups == (Group("L1H2"),) and found["warm"].cfg is None
-    assert found["w=3, u=0.2"].groups == (Group("L0, L1H0@-0.5, L1H3", 3.0, 0.2),)
-    assert found["both"].groups == (
+    variants = {variant.name: variant for variant in read(text)}
+    assert list(variants) == ["unguided", "warm", "w=3, u=0.2", "both", "gold", "gold, half", "cfg", "same cfg"]
+    assert variants["unguided"] == Variant("unguided") and variants["unguided"].text == ""
+    assert variants["warm"].groups == (Group("L1H2"),) and variants["warm"].cfg is None
+    assert variants["w=3, u=0.2"].groups == (Group("L0, L1H0@-0.5, L1H3", 3.0, 0.2),)
+    assert variants["both"].groups == (
         Group("L1H0", window=(0.1, 0.5)),
         Group("L2H1-2", method="in attention", limit=2.0),
     )
-    assert found["both"].cfg == 4 and found["cfg"].cfg == 4.5 and found["cfg"].groups == ()
-    assert found["gold"].groups == GOLD.groups
-    assert [(group.scale, group.window) for group in found["gold, half"].groups] == [
+    assert variants["both"].cfg == 4 and variants["cfg"].cfg == 4.5 and variants["cfg"].groups == ()
+    assert variants["gold"].groups == GOLD.groups
+    assert [(group.scale, group.window) for group in variants["gold, half"].groups] == [
         (2.0, (0.0, 0.6)),
         (2.0, (0.2, 0.6)),
     ]
-    assert found["same cfg"] == Variant("same cfg", (Group("L4"),)), "the cfg of all is none of its own"
-    assert found["both"].text == (
+    assert variants["same cfg"] == Variant("same cfg", (Group("L4"),)), "the cfg of all is none of its own"
+    assert variants["both"].text == (
         "L1H0 scale=3 strength=0.5 start=0.1 end=0.5 | L2H1-2 scale=3 strength=0.5 method=in attention limit=2 cfg=4"
     )
 
 
 def test_without_a_grid_heads_stay_as_they_are_written():
-    one, two = read("a: S0H1 L99H3\nb: L99H3, S0H1", None)[1:]
-    assert one.groups == (Group("S0H1 L99H3"),) and two.groups == (Group("L99H3, S0H1"),)
+    first, second = read("a: S0H1 L99H3\nb: L99H3, S0H1", None)[1:]
+    assert first.groups == (Group("S0H1 L99H3"),) and second.groups == (Group("L99H3, S0H1"),)
 
 
 @pytest.mark.parametrize(
@@ -150,17 +150,19 @@ def test_any_text_is_read_or_refused_at_its_place(text, grid):
         except VariantError as error:
             return error
 
-    found = within(0.2, attempt)
-    if isinstance(found, VariantError):
-        if found.line:
+    outcome = within(0.2, attempt)
+    if isinstance(outcome, VariantError):
+        if outcome.line:
             lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-            assert lines[found.line - 1][found.column - 1 :].startswith(found.item.strip())
+            assert lines[outcome.line - 1][outcome.column - 1 :].startswith(outcome.item.strip())
         return
-    assert found[0] == Variant("unguided") and len({one.name.casefold() for one in found}) == len(found) > 1
+    assert (
+        outcome[0] == Variant("unguided") and len({variant.name.casefold() for variant in outcome}) == len(outcome) > 1
+    )
     if grid:
-        again = read("\n".join(f"{one.name}: {one.text}" for one in found[1:]), grid)
-        assert again == found
-        assert len({one.text for one in found}) == len(found)
+        again = read("\n".join(f"{variant.name}: {variant.text}" for variant in outcome[1:]), grid)
+        assert again == outcome
+        assert len({variant.text for variant in outcome}) == len(outcome)
 
 
 @pytest.mark.parametrize(
